@@ -7,11 +7,14 @@ import datetime as dt
 import decimal
 import json
 import sys
+import urllib.error
 import urllib.request
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 
 import pyarrow as pa
 from pyiceberg.catalog import load_catalog
+from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.expressions import EqualTo, IsNull
 from pyiceberg.transforms import parse_transform
 
@@ -135,6 +138,66 @@ def changed(name, parts, order=None):
     return wrong
 
 
+def together(writers=4, each=6):
+    """Half of the writers are PyIceberg's, half the product's, on one table with partitions."""
+    name = f"{namespace}.together"
+    table = catalog.create_table(name, schema)
+    with table.update_spec() as update:
+        update.add_field("id", parse_transform("bucket[3]"))
+
+    def append(writer):
+        for at in range(each):
+            while True:
+                try:
+                    mine = catalog.load_table(name)
+                    mine.append(rows([writer * 100 + at]))
+                    if at % 3 == 2:
+                        while True:
+                            try:
+                                catalog.load_table(name).delete(EqualTo("id", writer * 100 + at))
+                                break
+                            except CommitFailedException:
+                                conflicts.append(writer)
+                    break
+                except CommitFailedException:
+                    conflicts.append(writer)
+
+    def change(writer):
+        where = f"/catalog/datasets/{name}"
+        for at in range(each):
+            n = 10_000 + writer * 100 + at
+            send(f"{where}/upsert", {"key": ["id"], "rows": [{"id": n, "whole": 1}]})
+            send(f"{where}/update", {"set": {"whole": "whole + 1"}, "where": f"id = {n}"})
+            if at % 3 == 2:
+                send(f"{where}/delete", {"where": f"id = {n}"})
+
+    def send(path, body):
+        while True:
+            try:
+                return post(path, body)
+            except SystemExit as error:
+                if ": 409 " not in str(error):
+                    raise
+                refused.append(path)
+
+    conflicts, refused = [], []
+    with ThreadPoolExecutor(2 * writers) as pool:
+        work = [pool.submit(each_, writer) for writer in range(writers) for each_ in (append, change)]
+        for one in work:
+            one.result()
+    table.refresh()
+    expected = {w * 100 + at: row(w * 100 + at) for w in range(writers) for at in range(each) if at % 3 != 2}
+    empty = {column: None for column in schema.names}
+    ours = [10_000 + w * 100 + at for w in range(writers) for at in range(each) if at % 3 != 2]
+    expected |= {n: {**empty, "id": n, "whole": 2} for n in ours}
+    found = table.scan().to_arrow()
+    wrong = same(found, expected)
+    if found.num_rows != len(expected):
+        wrong.append(f"{found.num_rows} rows, not {len(expected)}")
+    print(f"together: {len(conflicts)} conflicts, {len(refused)} refused", file=sys.stderr)
+    return wrong
+
+
 catalog.create_namespace(namespace)
 cases = {
     "plain": [],
@@ -156,5 +219,6 @@ found = {}
 for name, parts in cases.items():
     found[name] = [str(each) for each in changed(name, parts)[:5]]
 by_word = ("word", parse_transform("identity"))
+found["together"] = [str(each) for each in together()[:5]]
 found["sorted"] = [str(each) for each in changed("sorted", [("flag", "identity")], order=by_word)[:5]]
 print(json.dumps({"changed": found}), flush=True)

@@ -42,7 +42,9 @@ function truncated(type: string, column: string, width: number): Transformed | u
   const [, precision, scale] = /^decimal\((\d+),\s*(\d+)\)$/.exec(type) ?? [];
   if (precision === undefined) return undefined;
   const unscaled = down(`replace(${column}::VARCHAR, '.', '')::HUGEINT`);
-  const digits = `lpad(abs(${unscaled})::VARCHAR, ${Number(scale) + 1}, '0')`;
+  const plain = `abs(${unscaled})::VARCHAR`;
+  // A longer text would be cut.
+  const digits = `lpad(${plain}, greatest(length(${plain}), ${Number(scale) + 1})::INTEGER, '0')`;
   const sign = `CASE WHEN ${unscaled} < 0 THEN '-' ELSE '' END`;
   const text =
     Number(scale) === 0
