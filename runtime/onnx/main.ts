@@ -1,7 +1,7 @@
 /** The program of the child process that runs models in ONNX's form. */
 import { serveChild } from "../child-main/child-main.ts";
 import type { VerbsOf } from "../contract/contract.ts";
-import { fail } from "../errors/errors.ts";
+import { fail, ServiceError } from "../errors/errors.ts";
 import { transferring } from "../rpc/rpc.ts";
 import { type OnnxWork, onnxWork } from "./child.ts";
 import { type Loaded, loadModel, openGraph } from "./inference.ts";
@@ -34,7 +34,12 @@ function createWork(threads: number): VerbsOf<OnnxWork> {
   };
   return {
     look: async ({ folder, graph }) => {
-      const { session, tokenizer, run } = await openGraph(folder, graph, threads);
+      const opened = openGraph(folder, graph, threads).catch((cause: unknown) => {
+        if (cause instanceof ServiceError) throw cause;
+        const words = (cause instanceof Error ? cause.message : String(cause)).slice(0, 500);
+        throw fail("unprocessable", `${graph} or its tokenizer.json cannot be loaded: ${words}`, { cause });
+      });
+      const { session, tokenizer, run } = await opened;
       try {
         const [piece] = createPieces(tokenizer, 512).ofText("a text of a few words", 0);
         const answer = await run(piece ? [piece] : []);
