@@ -1,13 +1,5 @@
 /** A disk of a few megabytes that can be filled, emptied and made read-only: only root may mount one. */
-import {
-  closeSync,
-  mkdirSync,
-  openSync,
-  rmSync,
-  statfsSync,
-  truncateSync,
-  writeSync,
-} from "node:fs";
+import { closeSync, mkdirSync, openSync, rmSync, statfsSync, truncateSync, writeSync } from "node:fs";
 import { temporaryDirectory } from "../stacks/in-process.ts";
 
 export type DiskKind = "tmpfs" | "ext4";
