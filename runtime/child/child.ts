@@ -20,6 +20,8 @@ interface ChildPoolOptions<C extends Contract> extends ChildOptions<C> {
   memoryBytesMax: number;
   /** What its metrics call a child, where a service has pools of several kinds; `child_process` when absent. */
   called?: string;
+  /** Until a start that failed is tried again, in milliseconds. */
+  retryMs?: number;
   clock: Clock;
   metrics: Metrics;
 }
@@ -48,6 +50,8 @@ export interface ChildPool<C extends Contract> {
   lease: (signal: AbortSignal, suits?: (identity: object) => boolean) => Promise<Lease<C>>;
   /** Has one ready before it is asked for. */
   warm: () => void;
+  /** Why no work can be done now: the last start failed. It is tried again until one comes up, without being asked. */
+  problems: () => string[];
   /** Kills all; what waits rejects with `unavailable`. */
   stop: () => Promise<void>;
 }
@@ -60,6 +64,8 @@ const bareBytes = 80_000_000;
 const startsMax = 2;
 /** How long a child that is not needed is kept, in milliseconds. */
 const idleMs = 30_000;
+/** Until a start that failed is tried again, in milliseconds: nobody need ask for a service that is not ready. */
+const retryMs = 5000;
 
 export function createChildPool<C extends Contract>(options: ChildPoolOptions<C>): ChildPool<C> {
   const { idleMin = 1 } = options;
@@ -69,10 +75,11 @@ export function createChildPool<C extends Contract>(options: ChildPoolOptions<C>
   const count = countedEnds(options, () => all.size);
   const watch = createWatch(leased, options);
   let stopping = false;
+  const starts = createStarts(options, () => prepare());
 
   const startOne = async (): Promise<Child<C>> => {
     if (stopping) throw stopped();
-    const child = await startChild(options);
+    const child = await starts.start();
     all.add(child);
     if (stopping) child.kill(stopped());
     void child.ended.then((why) => {
@@ -84,14 +91,13 @@ export function createChildPool<C extends Contract>(options: ChildPoolOptions<C>
     });
     return child;
   };
+  const prepare = () => {
+    if (stopping) return;
+    if (supply.spare() > 0) starts.forgive();
+    supply.prepare(starts.tell);
+  };
   const warm = () => {
-    if (!stopping && idleMin > 0)
-      supply.prepare((cause) =>
-        options.log.warn("a child process could not be started ahead", {
-          child: options.contract.name,
-          ...describe(cause),
-        }),
-      );
+    if (idleMin > 0) prepare();
   };
   const reap = () => {
     while (supply.spare() > idleMin) supply.drop()?.kill(stopped());
@@ -108,6 +114,8 @@ export function createChildPool<C extends Contract>(options: ChildPoolOptions<C>
   };
   return {
     warm,
+    // With those that there are it works, if more slowly.
+    problems: () => (all.size > 0 ? [] : starts.problems()),
     lease: async (signal, suits) => {
       const child = await supply.take(signal, suits);
       leased.add(child);
@@ -123,11 +131,42 @@ export function createChildPool<C extends Contract>(options: ChildPoolOptions<C>
     stop: async () => {
       stopping = true;
       forgetReap();
+      starts.stop();
       supply.refuse(stopped());
       await supply.started();
       for (const child of all) child.kill(stopped());
       await Promise.all([...all].map(({ cleared }) => cleared));
     },
+  };
+}
+
+/** A start that fails is a problem until one succeeds, and `again` is called after a while. */
+function createStarts<C extends Contract>(options: ChildPoolOptions<C>, again: () => void) {
+  let problem: string | undefined;
+  let stop = () => {};
+  const failed = (cause: Error) => {
+    problem = cause.message;
+    stop();
+    stop = options.clock.after(options.retryMs ?? retryMs, again);
+    throw cause;
+  };
+  const forgive = () => {
+    problem = undefined;
+  };
+  return {
+    start: async () => {
+      const child = await startChild(options).catch(failed);
+      forgive();
+      return child;
+    },
+    forgive,
+    tell: (cause: unknown) =>
+      options.log.warn("a child process could not be started ahead", {
+        child: options.contract.name,
+        ...describe(cause),
+      }),
+    problems: (): string[] => (problem === undefined ? [] : [problem]),
+    stop: () => stop(),
   };
 }
 

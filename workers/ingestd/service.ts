@@ -85,7 +85,7 @@ export async function createIngestd(deps: IngestDeps): Promise<Running<Ingestd>>
       events: async ({ id }, { signal }) =>
         jobEvents(jobs, id, { isOver, signal: AbortSignal.any([signal, following.signal]) }),
     },
-    notReady: documents.problems,
+    notReady: () => [...engines.problems(), ...documents.problems()],
     durable: documents.durable,
     giveUp: () => following.abort(),
     stop: async () => {

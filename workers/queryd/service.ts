@@ -123,9 +123,9 @@ async function limited<T>(limiter: Limiter, signal: AbortSignal, work: () => Pro
 
 const stopping = () => fail("unavailable", "the service is stopping", { retryAfterSeconds: 1 });
 
-function notReady({ catalog, versions }: Components): string[] {
+function notReady({ catalog, engines, versions }: Components): string[] {
   const unread = catalog.known() ? [] : ["the catalog has not been read yet"];
-  return [...unread, ...versions.broken().values()];
+  return [...unread, ...engines.problems(), ...versions.broken().values()];
 }
 
 /** Refreshes the snapshot also while no queries come. */

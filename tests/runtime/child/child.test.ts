@@ -3,6 +3,7 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { existsSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import { type ChildPool, createChildPool, type Lease } from "../../../runtime/child/child.ts";
 import { fail } from "../../../runtime/errors/errors.ts";
 import { systemClock } from "../../../runtime/scheduling/clock.ts";
@@ -16,9 +17,10 @@ for (const name of ["read", "write"]) writeFileSync(join(folder, `${name}-not`),
 Bun.spawnSync(["mkdir", readable, writable]);
 writeFileSync(join(readable, "a"), "open");
 const metrics = createMetrics();
-const pool: ChildPool<HardChild> = createChildPool({
+const program = new URL("../../fixtures/runtime/hard-child.ts", import.meta.url);
+const options = {
   contract: hardChild,
-  entry: new URL("../../fixtures/runtime/hard-child.ts", import.meta.url),
+  entry: program,
   init: { greeting: "hello" },
   scratch: join(folder, "scratch"),
   readable: [readable],
@@ -31,7 +33,8 @@ const pool: ChildPool<HardChild> = createChildPool({
   clock: systemClock,
   log: createLog("test", "error"),
   metrics,
-});
+};
+const pool: ChildPool<HardChild> = createChildPool(options);
 afterAll(async () => {
   await pool.stop();
   rmSync(folder, { recursive: true, force: true });
@@ -58,6 +61,26 @@ describe("a pool of children", () => {
     const [first, greeting] = await held(async ({ pid, verbs }) => [pid, await verbs.greet({ name: "you" })]);
     expect(greeting).toBe("hello you");
     expect(await held(async ({ pid }) => pid)).toBe(first as number);
+  });
+
+  test("that cannot be started is a problem, until one starts, which is tried without being asked", async () => {
+    const entry = join(folder, "late", "main.ts");
+    const late = createChildPool({
+      ...options,
+      entry: pathToFileURL(entry),
+      readable: [Bun.fileURLToPath(new URL(".", program))],
+      retryMs: 20,
+      metrics: createMetrics(),
+    });
+    expect(late.problems()).toEqual([]);
+    expect(await refusal(late.lease(never))).toStartWith("unavailable: hard child did not start");
+    expect(late.problems()).toEqual([expect.stringContaining("hard child did not start")]);
+    await Bun.write(entry, `import ${JSON.stringify(Bun.fileURLToPath(program))};`);
+    while (late.problems().length > 0) await Bun.sleep(20);
+    const lease = await late.lease(never);
+    expect(await lease.verbs.greet({ name: "you" })).toBe("hello you");
+    lease.release();
+    await late.stop();
   });
 
   test("of the idle ones the last is taken, but for one that suits", async () => {

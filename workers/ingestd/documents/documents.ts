@@ -19,7 +19,7 @@ export interface Documents {
     changing: <T>(work: () => Promise<T>) => Promise<T>,
   ) => Pick<VerbsOf<Ingestd>, "documents" | "deleteDocument">;
   raw: Pick<RawOf<Ingestd>, "loadDocuments" | "document">;
-  /** Originals that were found to be lost. */
+  /** Originals that were found to be lost, and why no document can be read. */
   problems: () => string[];
   durable: Durable;
   stop: () => Promise<void>;
@@ -56,7 +56,7 @@ export function openDocuments(parts: IngestParts, lifetime: AbortSignal): Docume
       loadDocuments: (input, context) => loadDocuments(input, context, given),
       document: (input, context) => readDocument(input, context, given),
     },
-    problems: lost.problems,
+    problems: () => [...lost.problems(), ...extraction.problems()],
     durable: durableOriginals(deps, lost),
     stop: async () => {
       await extraction.stop();

@@ -26,6 +26,8 @@ export interface Engines {
   core: (signal: AbortSignal) => Promise<() => void>;
   /** Has a process ready, or begins to start one. */
   warm: () => void;
+  /** Why nothing can be read or written now. */
+  problems: () => string[];
   /** Ends every statement and its process. */
   stop: () => Promise<void>;
 }
@@ -120,6 +122,7 @@ export function openEngines(options: EnginesOptions): Engines {
     },
     core,
     warm: pool.warm,
+    problems: pool.problems,
     stop: () => {
       stopping.abort(stopped());
       return pool.stop();

@@ -33,6 +33,8 @@ export interface Extraction {
   ) => Promise<Unpacking>;
   /** How many files are worked on at once. */
   atOnce: number;
+  /** Why no document can be read now. */
+  problems: () => string[];
   stop: () => Promise<void>;
 }
 
@@ -103,6 +105,7 @@ export function openExtraction(options: ExtractionOptions): Extraction {
   };
   return {
     atOnce,
+    problems: pool.problems,
     extract: ({ path, name, mediaType }, division, signal) =>
       within(signal, (verbs) => verbs.extract({ path, name, mediaType, division, textMax })),
     unpack: ({ path, name }, { folder, ...limits }, signal) =>

@@ -77,6 +77,8 @@ export interface Engines {
   /** A child whose calls are interrupted when the signal aborts. `statement` is what it will run. */
   session: (signal: AbortSignal, statement: string) => Promise<Session>;
   tableCacheBytes: () => number;
+  /** Why no statement can run now. */
+  problems: () => string[];
   stop: () => Promise<void>;
 }
 
@@ -151,6 +153,7 @@ export function openEngines(options: EnginesOptions): Engines {
       return createSession(lease, { signal, known, release });
     },
     tableCacheBytes: () => [...kept.values()].reduce((sum, { tableCache }) => sum + tableCache.bytes(), 0),
+    problems: pool.problems,
     stop: pool.stop,
   };
 }
