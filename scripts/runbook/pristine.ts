@@ -134,7 +134,7 @@ function stagesOf(machine: Machine, { launcher, tour }: Page) {
       run: async () => {
         const why = await wrongScript(
           machine,
-          "kill -TERM $(cat /run/first-command)\nwhile grep -qsz 'runtime/main[.]ts' /proc/[0-9]*/cmdline; do sleep 0.2; done\n",
+          "kill -TERM $(cat /run/first-command)\nwhile grep -qszE 'runtime/(main[.]ts|product[.]js)' /proc/[0-9]*/cmdline; do sleep 0.2; done\n",
         );
         await product?.ended;
         const isDrained = /"msg":"stopping"/.test(product?.log() ?? "");

@@ -150,8 +150,8 @@ async function buildCorpus(url: string, name: string): Promise<Response> {
 const corpora: TrackedWrite = {
   name: "corpus",
   prepare: async (url) => {
-    await ingest(url, "name=places", corpusRows);
-    await buildCorpus(url, "places");
+    const loaded = await ingest(url, "name=places", corpusRows);
+    return loaded.ok ? buildCorpus(url, "places") : loaded;
   },
   act: (url, n) => buildCorpus(url, `corpus-${n}`),
   find: async (url, n) => {
