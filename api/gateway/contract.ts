@@ -37,6 +37,7 @@ const metadataPath = `/.well-known/oauth-protected-resource${mcpPath}`;
 
 export const gateway = contract("gateway", {
   mcp: raw(["GET", "POST", "DELETE"], mcpPath, {
+    errors: "json-rpc",
     foreign: true,
     metadataPath,
     summary:

@@ -37,8 +37,11 @@ export interface RawContext extends CallContext {
   request: import("./route.ts").HttpRequest;
 }
 
-/** The form of errors where it is not ours: OpenAI's `code` is text, Iceberg's `type` an exception's name; people read a page. */
-export type ErrorForm = "openai" | "iceberg" | "page";
+/**
+ * The form of errors where it is not ours: OpenAI's `code` is text, Iceberg's `type` an exception's name; people read a
+ * page. Of JSON-RPC what is about its messages is in its own form, and all else in ours.
+ */
+export type ErrorForm = "openai" | "iceberg" | "json-rpc" | "page";
 
 interface Shapes {
   /** HTTP statuses of its errors beside those that any endpoint of its kind may answer with. */

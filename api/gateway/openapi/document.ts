@@ -2,7 +2,6 @@
 import type { TObject, TSchema } from "@sinclair/typebox";
 import {
   type Contract,
-  type ErrorForm,
   methodsOf,
   mutates,
   type Place,
@@ -12,6 +11,7 @@ import {
   type Verb,
 } from "../../../runtime/contract/contract.ts";
 import { idempotencyKeyPattern } from "../../../runtime/http/http.ts";
+import { errorSchemaOf, errorSchemas } from "./errors.ts";
 import { wireSchema } from "./schema.ts";
 
 type Schema = Record<string, unknown>;
@@ -86,45 +86,13 @@ export function openApi(contracts: readonly Mounted[]): Document {
       { url: "http://127.0.0.1:3110", description: "The gateway as it is installed." },
     ],
     components: {
-      schemas: { Error: errorSchema, OpenAiError: openAiErrorSchema, IcebergError: icebergErrorSchema },
+      schemas: errorSchemas,
       securitySchemes: { token: { type: "http", scheme: "bearer" } },
     },
     security: [{}, { token: [] }],
     paths,
   };
 }
-
-const errorOf = (properties: Schema): Schema => ({
-  type: "object",
-  required: ["error"],
-  properties: {
-    error: { type: "object", required: Object.keys(properties), properties: { ...properties, details } },
-  },
-});
-const details = { description: "Facts that depend on the type." };
-const message = { type: "string", description: "For people: what was expected, what came, what to do." };
-const request_id = { type: "string" };
-
-const errorSchema = errorOf({
-  message,
-  type: { type: "string", description: "Stable and snake_case, for programs." },
-  code: { type: "integer", description: "The HTTP status." },
-  request_id,
-});
-
-const openAiErrorSchema = errorOf({
-  message,
-  type: { type: "string", description: "Of OpenAI's types." },
-  code: { type: "string", description: "Of OpenAI's codes where it has one for this, else our type." },
-  param: { type: ["string", "null"], description: "The field that is wrong." },
-  request_id,
-});
-
-const icebergErrorSchema = errorOf({
-  message,
-  type: { type: "string", description: "The exception's name, as in Iceberg's own library." },
-  code: { type: "integer", description: "The HTTP status." },
-});
 
 function operation(
   endpoint: Endpoint,
@@ -259,11 +227,6 @@ const refusalWords: Readonly<Record<number, string>> = {
 };
 
 /** Those that any endpoint of this kind may give, and its own. */
-const errorForms: Readonly<Partial<Record<ErrorForm, string>>> = {
-  openai: "OpenAiError",
-  iceberg: "IcebergError",
-};
-
 function refusals(endpoint: Endpoint, { params, query }: Place): Record<string, Answer> {
   const hasNames = params !== undefined || query !== undefined;
   const takesBody = bodiesOf(endpoint) !== undefined;
@@ -274,8 +237,7 @@ function refusals(endpoint: Endpoint, { params, query }: Place): Record<string, 
     ...(mutates(endpoint) ? [409, 502, 507] : []),
     ...(endpoint.refusals ?? []),
   ]);
-  const form = errorForms[endpoint.errors ?? "page"] ?? "Error";
-  const content = { "application/json": { schema: { $ref: `#/components/schemas/${form}` } } };
+  const content = { "application/json": { schema: errorSchemaOf(endpoint.errors) } };
   const retryAfter = { "retry-after": { description: "Seconds to wait.", schema: text } };
   return Object.fromEntries(
     [...statuses].sort().map((status) => [

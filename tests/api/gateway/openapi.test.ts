@@ -51,6 +51,7 @@ describe("OpenAPI", () => {
     expect(formOf("/v1/sql", "post")).toBe("#/components/schemas/Error");
     expect(formOf("/v1/chat/completions", "post")).toBe("#/components/schemas/OpenAiError");
     expect(formOf("/iceberg/{key}", "get")).toBe("#/components/schemas/IcebergError");
+    expect(formOf("/mcp", "post")).toBe("#/components/schemas/JsonRpcError");
   });
   test("the page shows every operation and escapes what it shows", () => {
     const page = docsPage(document);
