@@ -35,30 +35,29 @@ const icebergErrorSchema = errorOf({
   code: { type: "integer", description: "The HTTP status." },
 });
 
-const jsonRpcErrorSchema: Schema = {
-  anyOf: [
-    { $ref: "#/components/schemas/Error" },
-    {
+/** What is about a message, as JSON-RPC has it. */
+const refusedMessageSchema: Schema = {
+  type: "object",
+  required: ["jsonrpc", "error", "id"],
+  properties: {
+    jsonrpc: { const: "2.0" },
+    id: { type: ["string", "number", "null"] },
+    error: {
       type: "object",
-      required: ["jsonrpc", "error", "id"],
-      properties: {
-        jsonrpc: { const: "2.0" },
-        id: { type: ["string", "number", "null"] },
-        error: {
-          type: "object",
-          required: ["code", "message"],
-          properties: { code: { type: "integer", description: "Of JSON-RPC or MCP." }, message },
-        },
-      },
+      required: ["code", "message"],
+      properties: { code: { type: "integer", description: "Of JSON-RPC or MCP." }, message },
     },
-  ],
+  },
 };
+
+const refTo = (name: string): Schema => ({ $ref: `#/components/schemas/${name}` });
 
 export const errorSchemas = {
   Error: errorSchema,
   OpenAiError: openAiErrorSchema,
   IcebergError: icebergErrorSchema,
-  JsonRpcError: jsonRpcErrorSchema,
+  RefusedMessage: refusedMessageSchema,
+  JsonRpcError: { anyOf: [refTo("Error"), refTo("RefusedMessage")] },
 };
 
 const names: Readonly<Record<ErrorForm, keyof typeof errorSchemas>> = {
@@ -70,6 +69,4 @@ const names: Readonly<Record<ErrorForm, keyof typeof errorSchemas>> = {
 };
 
 /** A reference to the schema of an endpoint's errors. */
-export const errorSchemaOf = (form: ErrorForm | undefined): Schema => ({
-  $ref: `#/components/schemas/${names[form ?? "page"]}`,
-});
+export const errorSchemaOf = (form: ErrorForm | undefined): Schema => refTo(names[form ?? "page"]);
