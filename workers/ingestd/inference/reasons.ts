@@ -85,6 +85,8 @@ function misfitOf(text: string, type: string, notation?: Notation): string | und
 function numberMisfit(text: string, type: string): string | undefined {
   const scale = /^DECIMAL\(\d+,(\d+)\)$/.exec(type)?.[1];
   if (type === "BOOLEAN") return "expected true or false";
+  if (scale !== undefined && /^[-+]?[0-9.]{16,}e/i.test(text))
+    return "a decimal takes an exponent behind at most 15 characters: write it without one";
   if (scale !== undefined) return `'${shown(text)}' has more digits than it holds, or a minus zero`;
   if (type === "DOUBLE" || type === "FLOAT") return `no ${type} is exactly '${shown(text)}'`;
   if (type !== "BIGINT" && type !== "INTEGER") return undefined;

@@ -53,6 +53,8 @@ const strict: [type: string, texts: [text: string, value: string | RegExp][]][] 
       ["1.005", /more digits/],
       ["123456789", /more digits/],
       ["1e-3", /more digits/],
+      ["1.0000000000000000e3", /at most 15 characters/],
+      ["+12.340000000000e0", "12.34"],
     ],
   ],
   [
