@@ -182,6 +182,15 @@ export const observerd = contract("observerd", {
     }),
     reply: Review,
   }),
+  waiting: get("/observer/reviews/waiting", {
+    summary:
+      "Reviews that say needs_human and that no person has scored since, the oldest first, with what is to be judged.",
+    query: closed({ ...pageFields, page_size: t.Optional(t.Integer({ minimum: 1, maximum: 100 })) }),
+    reply: closed({
+      reviews: t.Array(closed({ review: Review, task: t.String(), output: t.String() })),
+      ...nextPage,
+    }),
+  }),
   distill: post("/observer/distill", {
     refusals: [502],
     long: true,

@@ -96,6 +96,16 @@ const events: ApiCase[] = [
 
 const questions: ApiCase[] = [
   { name: "events on a page of none", ...get("events?page_size=0"), contains: ["page_size"] },
+  {
+    name: "reviews on a page too large",
+    ...get("reviews/waiting?page_size=101"),
+    contains: ["page_size"],
+  },
+  {
+    name: "reviews by a word",
+    ...get("reviews/waiting?run=a", { type: "unknown_field" }),
+    contains: ["run"],
+  },
   { name: "events on a page too large", ...get("events?page_size=10001"), contains: ["page_size"] },
   { name: "events after a token that is none", ...get("events?page_token=x"), contains: ["page_token"] },
   {

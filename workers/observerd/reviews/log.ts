@@ -20,6 +20,8 @@ export interface Judged {
   task: string;
   output: string;
   trace_uid?: string;
+  /** Of a person's score of one review: which. */
+  settles?: string;
 }
 
 export interface Reviews {

@@ -13,6 +13,7 @@ import { checkJudged, type Review, type Reviews, reviewsFormat, reviewsName } fr
 import { secondOpinion } from "./model.ts";
 import { scored } from "./score.ts";
 import { type Judgement, judge } from "./verdict.ts";
+import { waitingPage } from "./waiting.ts";
 
 export { type Judged, openReviews, type Review, type Reviews, reviewsName } from "./log.ts";
 
@@ -23,7 +24,7 @@ export function reviewVerbs({
 }: {
   deps: Deps<{ chatd: Chatd }>;
   reviews: Pick<Reviews, "add" | "all">;
-}): Pick<VerbsOf<Observerd>, "review" | "score"> {
+}): Pick<VerbsOf<Observerd>, "review" | "score" | "waiting"> {
   const { config, clock, metrics, newId, peers } = deps;
   const { review_model: model, review_timeout_ms: timeoutMs } = config.observerd;
   const verdicts = metrics.counter(
@@ -70,6 +71,7 @@ export function reviewVerbs({
       },
       (review: Review) => review,
     ),
+    waiting: (asked, { signal }) => waitingPage(reviews, asked, signal),
   };
 }
 

@@ -31,6 +31,7 @@ export async function scored(
     task: about?.task ?? "",
     output: about?.output ?? "",
     ...(about?.trace_uid !== undefined && { trace_uid: about.trace_uid }),
+    ...(about && { settles: about.review.id }),
     review: {
       id,
       at,

@@ -73,6 +73,42 @@ test("a review that has answered is in the log, with what was judged", async () 
   expect((await logged()).at(-1)).toEqual({ review: made, ...sure, trace_uid: "trace 1" });
 });
 
+test("those that need a human wait, oldest first and in pages, until a person scores them or their run", async () => {
+  const { verbs } = service.peer;
+  const waiting = async (): Promise<string[]> => {
+    const ids: string[] = [];
+    for (let token: string | undefined; ; ) {
+      const page = await verbs.waiting({ page_size: 2, ...(token && { page_token: token }) });
+      ids.push(...page.reviews.map(({ review: { id } }) => id));
+      token = page.next_page_token;
+      if (token === undefined) return ids;
+    }
+  };
+  expect(await waiting()).toEqual([]);
+  const doubted: string[] = [];
+  for (const run of ["one", "two", "two", "three"]) {
+    const input = { ...unsure, output: `${unsure.output} (${doubted.length})`, heuristic_only: true };
+    const { id, verdict } = await verbs.review({ ...input, run_id: run });
+    expect(verdict).toBe("needs_human");
+    doubted.push(id);
+  }
+  await review(sure);
+  expect(await waiting()).toEqual(doubted);
+  const [first = "", , , last = ""] = doubted;
+  const { reviews } = await verbs.waiting({ page_size: 100 });
+  expect(reviews.find(({ review }) => review.id === last)).toMatchObject({
+    task: unsure.task,
+    output: `${unsure.output} (3)`,
+  });
+  // Who goes on from a review that was settled meanwhile misses none and sees none twice.
+  const { next_page_token: token = "" } = await verbs.waiting({ page_size: 1 });
+  await verbs.score({ review_id: first, score: 0, by: "ann" });
+  const rest = await verbs.waiting({ page_token: token });
+  expect(rest.reviews.map(({ review: { id } }) => id)).toEqual(doubted.slice(1));
+  await verbs.score({ run_id: "two", score: 1, by: "ann" });
+  expect(await waiting()).toEqual([last]);
+});
+
 test("reviews are no operations", async () => {
   const before = await service.peer.verbs.stats({});
   await review(sure);
