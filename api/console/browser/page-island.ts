@@ -46,25 +46,72 @@ async function sending(button: HTMLButtonElement | null, work: () => Promise<voi
   }
 }
 
-/** Fields become the body; those whose names end with [] become lists. */
-function bodyOf(form: HTMLFormElement): Record<string, unknown> {
+/** Fields become the body; those whose names end with [] become lists, those with `data-json` what their JSON says. */
+function bodyOf(form: HTMLFormElement, submitter: HTMLElement | null): Record<string, unknown> {
   const body: Record<string, unknown> = {};
   for (const [name, value] of new FormData(form)) {
-    if (!name.endsWith("[]")) body[name] = value;
-    else body[name.slice(0, -2)] = [...((body[name.slice(0, -2)] as unknown[]) ?? []), value];
+    const field = form.elements.namedItem(name);
+    if (name.endsWith("[]"))
+      body[name.slice(0, -2)] = [...((body[name.slice(0, -2)] as unknown[]) ?? []), value];
+    else if (field instanceof HTMLElement && field.hasAttribute("data-json"))
+      body[name] = jsonOf(name, String(value));
+    else if (value !== "" || (field as HTMLInputElement).required) body[name] = value;
   }
+  // A button of its own kind says `true` to one field more.
+  if (submitter instanceof HTMLButtonElement && submitter.name !== "") body[submitter.name] = true;
   return body;
 }
 
-async function submit(form: HTMLFormElement): Promise<void> {
+function jsonOf(name: string, text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new Error(`${name} is no JSON: ${(cause as Error).message}`);
+  }
+}
+
+/** `{name}` is what the answer says of it. */
+const filled = (
+  template: string,
+  answer: Record<string, unknown>,
+  asText: (value: unknown) => string = String,
+): string =>
+  template.replaceAll(/\{(\w+)\}/g, (_, name: string) => {
+    const value = answer[name];
+    return asText(Array.isArray(value) ? value.join(", ") : value);
+  });
+
+/**
+ * Sends a form's fields. `data-says` is asked before; then `data-to` is opened, or the page again, where `data-notice` is
+ * told. A button with a `data-notice` of its own only tells that, and the page stays.
+ */
+async function submit(form: HTMLFormElement, submitter: HTMLElement | null): Promise<void> {
   // A field named `dataset` would stand before the property.
-  const [method = "POST", path = ""] = (form.getAttribute("data-call") ?? "").split(" ");
-  await sending(form.querySelector("button[type=submit]"), async () => {
-    const answer = (await (await call(method, path, { body: bodyOf(form) })).json()) as { job_id?: string };
+  const of = (name: string) => form.getAttribute(`data-${name}`);
+  const [method = "POST", path = ""] = (of("call") ?? "").split(" ");
+  const stays = submitter?.dataset.notice;
+  const says = of("says");
+  const does = submitter?.textContent ?? "Do it";
+  if (says !== null && stays === undefined && !(await confirmed(says, does))) return;
+  await sending(submitter as HTMLButtonElement | null, async () => {
+    const response = await call(method, path, { body: bodyOf(form, submitter) });
+    const answer = (await response.json()) as Record<string, unknown>;
+    if (stays !== undefined) {
+      notice(filled(stays, answer));
+      return;
+    }
     if (answer.job_id !== undefined) await ended(`/v1/matrix/jobs/${answer.job_id}`);
-    location.assign(form.getAttribute("data-to") ?? location.href);
+    const said = of("notice");
+    if (said !== null) sessionStorage.setItem(noticeKey, filled(said, answer));
+    location.assign(filled(of("to") ?? location.href, answer, (value) => encodeURIComponent(String(value))));
   });
 }
+
+/** What the page before this one has to say. */
+const noticeKey = "lakehouse.notice";
+const said = sessionStorage.getItem(noticeKey);
+if (said !== null) notice(said);
+sessionStorage.removeItem(noticeKey);
 
 /** Waits for a job's last event. Throws when it failed. */
 function ended(job: string): Promise<void> {
@@ -99,7 +146,7 @@ document.addEventListener("submit", (event) => {
   const form = event.target as HTMLFormElement;
   if (!form.hasAttribute("data-call")) return;
   event.preventDefault();
-  void submit(form);
+  void submit(form, event.submitter);
 });
 document.addEventListener("htmx:responseError", (event) => {
   const { xhr } = (event as CustomEvent<{ xhr: XMLHttpRequest }>).detail;

@@ -1,11 +1,14 @@
 /** @jsxImportSource hono/jsx */
 /** Memory: traces found by words, and playbooks. */
 import type { ReplyOf } from "../../../runtime/contract/contract.ts";
-import { ServiceError } from "../../../runtime/errors/errors.ts";
+import { fail, ServiceError } from "../../../runtime/errors/errors.ts";
 import type { Matrixd } from "../../../workers/matrixd/contract.ts";
 import type { Pathwayd } from "../../../workers/pathwayd/contract.ts";
 import { Action, count, Failure, Layout, moment, type PageContext, since, Table } from "../parts/parts.ts";
 import { orFailure } from "../session/session.ts";
+import { memory as says } from "../texts/texts.ts";
+
+import { EraseReasons } from "./trace.tsx";
 
 export { trace } from "./trace.tsx";
 
@@ -16,20 +19,82 @@ type Playbooks = ReplyOf<Matrixd["endpoints"]["playbooks"]>;
 export async function memory({ api, query, isPart, path, nonce }: PageContext) {
   const text = (query.get("q") ?? "").trim();
   const asOf = (query.get("as_of") ?? "").trim();
+  const at = Date.parse(`${asOf}Z`);
+  if (asOf !== "" && Number.isNaN(at))
+    throw fail("bad_request", `as_of=${asOf} is no time as 2026-11-30T12:00`);
   const traces = await orFailure(
     api.post<Traces>("/v1/pathway/search", {
       page_size: 50,
       ...(text !== "" && { text }),
-      ...(asOf !== "" && { as_of: new Date(`${asOf}Z`).toISOString() }),
+      ...(asOf !== "" && { as_of: new Date(at).toISOString() }),
     }),
   );
-  const list =
-    traces instanceof ServiceError ? (
-      <Failure error={traces} />
-    ) : (
+  const list = <Found traces={traces} text={text} asOf={asOf} />;
+  if (isPart) return list;
+  const [playbooks, profiles] = await Promise.all([
+    orFailure(api.get<Playbooks>("/v1/matrix/playbooks?page_size=50")),
+    orFailure(api.get<Profiles>("/v1/matrix/profiles")),
+  ]);
+  return (
+    <Layout title={says.title} at={path} nonce={nonce} islands={["memory.js"]}>
+      <section aria-labelledby="traces">
+        <h2 id="traces">{says.traces}</h2>
+        <form
+          class="row"
+          hx-get="/memory"
+          hx-target="#found"
+          hx-push-url="true"
+          hx-trigger="submit, change"
+          action="/memory"
+        >
+          <label class="grow">
+            {says.words} <input type="search" name="q" value={text} />
+          </label>
+          <label>
+            {says.asOf} <input type="datetime-local" id="as-of" name="as_of" value={asOf} step={1} />
+          </label>
+          <label>
+            {says.ago} <output id="ago-said"></output>
+            <input
+              type="range"
+              id="ago"
+              min={0}
+              max={says.agoSteps.length - 1}
+              value="0"
+              data-steps={says.agoSteps.join("|")}
+            />
+          </label>
+          <button type="submit">{says.search}</button>
+        </form>
+        <div id="found" aria-live="polite">
+          {list}
+        </div>
+        <EraseSubject />
+      </section>
+      <section aria-labelledby="playbooks">
+        <h2 id="playbooks">{says.playbooks}</h2>
+        {playbooks instanceof ServiceError ? <Failure error={playbooks} /> : <PlaybookTable {...playbooks} />}
+        <Action method="POST" path="/v1/matrix/playbooks/consolidate" body={{}} says={says.consolidateSays}>
+          {says.consolidate}
+        </Action>
+      </section>
+      <section aria-labelledby="profiles">
+        <h2 id="profiles">{says.profiles}</h2>
+        {profiles instanceof ServiceError ? <Failure error={profiles} /> : <ProfileTable {...profiles} />}
+      </section>
+    </Layout>
+  );
+}
+
+const Found = ({ traces, text, asOf }: { traces: Traces | ServiceError; text: string; asOf: string }) =>
+  traces instanceof ServiceError ? (
+    <Failure error={traces} />
+  ) : (
+    <>
+      {asOf !== "" && <p class="note">{says.wasAt(moment(asOf))}</p>}
       <Table
-        label="Traces"
-        heads={["Trace", "Content", "Tags", "Changed", "Used"]}
+        label={says.traces}
+        heads={says.traceHeads}
         rows={traces.results.map((trace) => [
           <a href={`/memory/${encodeURIComponent(trace.uid)}`}>{trace.uid}</a>,
           <code class="cut">{JSON.stringify(trace.content)}</code>,
@@ -37,80 +102,66 @@ export async function memory({ api, query, isPart, path, nonce }: PageContext) {
           since(trace.updated_at),
           count(trace.replay_count),
         ])}
-        empty={text === "" ? "Nothing is remembered yet." : "Nothing that is remembered has such words."}
+        empty={text !== "" ? says.nothingFound : asOf === "" ? says.nothingRemembered : says.nothingThen}
       />
-    );
-  if (isPart) return list;
-  const [playbooks, profiles] = await Promise.all([
-    orFailure(api.get<Playbooks>("/v1/matrix/playbooks?page_size=50")),
-    orFailure(api.get<Profiles>("/v1/matrix/profiles")),
-  ]);
-  return (
-    <Layout title="Memory" at={path} nonce={nonce}>
-      <section aria-labelledby="traces">
-        <h2 id="traces">Traces</h2>
-        <form class="row" hx-get="/memory" hx-target="#found" hx-push-url="true" action="/memory">
-          <label class="grow">
-            Words <input type="search" name="q" value={text} />
-          </label>
-          <label>
-            As of (UTC) <input type="datetime-local" name="as_of" value={asOf} step={1} />
-          </label>
-          <button type="submit">Search</button>
-        </form>
-        <div id="found" aria-live="polite">
-          {list}
-        </div>
-      </section>
-      <section aria-labelledby="playbooks">
-        <h2 id="playbooks">Playbooks</h2>
-        {playbooks instanceof ServiceError ? <Failure error={playbooks} /> : <PlaybookTable {...playbooks} />}
-        <Action
-          method="POST"
-          path="/v1/matrix/playbooks/consolidate"
-          body={{}}
-          says="Playbooks that say the same become one, and those that have faded or mislead are dropped."
-        >
-          Consolidate
-        </Action>
-      </section>
-      <section aria-labelledby="profiles">
-        <h2 id="profiles">Profiles</h2>
-        {profiles instanceof ServiceError ? <Failure error={profiles} /> : <ProfileTable {...profiles} />}
-      </section>
-    </Layout>
+    </>
   );
-}
+
+/** Of everything that names someone. */
+const EraseSubject = () => (
+  <details>
+    <summary>{says.eraseSubject}</summary>
+    <p class="quiet">{says.eraseSubjectHelp}</p>
+    <form
+      class="row"
+      data-call="POST /v1/pathway/erase"
+      data-says={says.eraseSubjectSays}
+      data-notice={says.erased}
+      data-to="/memory"
+    >
+      <label>
+        {says.subject} <input name="subject" required minlength={3} maxlength={256} />
+      </label>
+      <EraseReasons />
+      <button type="submit" name="dry_run" value="true" data-notice={says.wouldErase}>
+        {says.look}
+      </button>
+      <button type="submit" class="danger">
+        {says.erase}
+      </button>
+    </form>
+  </details>
+);
 
 const ProfileTable = ({ profiles, active }: Profiles) => (
   <Table
-    label="Profiles"
-    heads={["Name", "Corpora", "Mode", "Model", ""]}
+    label={says.profiles}
+    heads={says.profileHeads}
     rows={profiles.map((each) => [
       each.name,
       each.corpora.join(", "),
       each.mode ?? "",
       each.model ?? "",
       each.name === active ? (
-        "active"
+        says.active
       ) : (
         <Action
           method="POST"
           path={`/v1/matrix/profiles/${encodeURIComponent(each.name)}/activate`}
-          says={`Searches that name no corpora will use '${each.name}' from now on.`}
+          says={says.activateSays(each.name)}
         >
-          Activate
+          {says.activate}
         </Action>
       ),
     ])}
-    empty="There are no profiles: PUT /v1/matrix/profiles/NAME makes one."
+    empty={says.noProfiles}
   />
 );
 
 const PlaybookTable = ({ playbooks }: Playbooks) => (
   <Table
-    label="Playbooks"
-    heads={["Question", "Answer", "Corpus", "Score", "Helpful", "Harmful", "Confirmed", ""]}
+    label={says.playbooks}
+    heads={says.playbookHeads}
     rows={playbooks.map((each) => [
       each.query_text,
       each.answer_id,
@@ -122,12 +173,12 @@ const PlaybookTable = ({ playbooks }: Playbooks) => (
       <Action
         method="DELETE"
         path={`/v1/matrix/playbooks/${encodeURIComponent(each.playbook_id)}`}
-        says={`What was learned of '${each.query_text}' will be forgotten.`}
+        says={says.forgetSays(each.query_text)}
         danger
       >
-        Forget
+        {says.forget}
       </Action>,
     ])}
-    empty="No playbooks yet: “This fits” at a hit of a search makes one."
+    empty={says.noPlaybooks}
   />
 );

@@ -267,6 +267,47 @@ describe.skipIf(!browser)("the console", () => {
     browser?.faults();
   });
 
+  test("a trace is revised, seen as it was, and erased with its chain after a question", async () => {
+    await api("POST", "/v1/pathway/add", { uid: "shift-1", content: { shift: "day" } });
+    await api("POST", "/v1/pathway/update", { uid: "shift-1", content: { shift: "late" } });
+    await page.goto(at("/memory/shift-1"));
+    await page.locator("input[name=change]").fill("0");
+    await page.waitForSelector("#state >> text=after add");
+    expect(await page.textContent("#state pre")).toContain("day");
+    await page.goto(at("/memory/shift-1"));
+    await page.click("summary >> text=Revise");
+    await page.fill("textarea[name=content]", "{ night }");
+    await page.fill("input[name=reason]", "it was the night");
+    await page.click("button >> text=Revise");
+    await page.click("#notices >> text=content is no JSON");
+    await page.fill("textarea[name=content]", '{ "shift": "night" }');
+    await page.click("button >> text=Revise");
+    await page.waitForSelector("text=Supersedes");
+    expect(page.url()).not.toEndWith("shift-1");
+    expect(await page.textContent("#state pre")).toContain("night");
+    await page.goto(at("/memory"));
+    await page.locator("#ago").fill("5");
+    await page.waitForSelector("#found >> text=Nothing was remembered then.");
+    expect(await page.textContent("#ago-said")).toBe("1 day");
+    await page.click("text=Erase what names someone");
+    await page.fill("input[name=subject]", "shift-1");
+    await page.fill("input[name=who]", "the tests");
+    await page.fill("input[name=why]", "asked for");
+    await page.click("button >> text=Look first");
+    await page.waitForSelector("#notices >> text=2 traces would go: shift-1");
+    await page.goto(at("/memory/shift-1"));
+    await page.click("summary >> text=Erase");
+    await page.fill("input[name=who]", "the tests");
+    await page.fill("input[name=why]", "asked for");
+    await page.click("button.danger >> text=Erase");
+    expect(await page.textContent("dialog")).toContain("2 traces are erased for good");
+    await page.click("dialog button.danger");
+    await page.waitForSelector("#notices >> text=2 traces are erased.");
+    expect((await fetch(at("/v1/pathway/get/shift-1"))).status).toBe(404);
+    await page.goto(at("/memory/shift-1"));
+    await page.waitForSelector(".timeline >> text=by the tests: asked for");
+  });
+
   test("what is hostile is text wherever it is shown", async () => {
     const csv = (cells: string[]) => `${cells.map((cell) => `"${cell.replaceAll('"', '""')}"`).join(",")}\n`;
     const body = csv(["id", hostile]) + csv([hostile, hostile]);
@@ -292,7 +333,9 @@ describe.skipIf(!browser)("the console", () => {
       answer_id: hostile,
       corpus: "hostile",
     });
-    await api("POST", "/v1/pathway/add", { uid: "note-1", content: { [hostile]: hostile }, tags: [hostile] });
+    const content = { [hostile]: hostile };
+    await api("POST", "/v1/pathway/add", { uid: "note-0", content, tags: [hostile] });
+    await api("POST", "/v1/pathway/revise", { uid: "note-0", new_uid: "note-1", content, reason: hostile });
     await api("PUT", "/v1/matrix/profiles/hostile", { corpora: ["hostile"] });
     await api("POST", "/v1/observer/event", {
       source: "mcp",

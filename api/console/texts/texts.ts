@@ -1,0 +1,2 @@
+/** What the console says, in English, a file for each page: another language is another of these. */
+export { memory } from "./memory.ts";
