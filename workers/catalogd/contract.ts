@@ -201,7 +201,7 @@ export const catalogd = contract("catalogd", {
     summary:
       "Makes a version in which each run of objects is one object of the same rows; a `conflict` where a run is not there any more.",
     body: closed({
-      name: DatasetName,
+      name: TableName,
       dataset_id: t.String(),
       runs: t.Array(
         closed({ keys: t.Array(DataObject.properties.key, { minItems: 1 }), object: DataObject }),

@@ -216,13 +216,13 @@ function readVerbs(
       await resolveUnknown(name, requestId);
       const place = await open.rowsPlace(name);
       if (place === undefined) {
-        if (name.includes("."))
+        // Rejected rows of an open table are a dataset beside it.
+        if (name.includes(".") && !isLive(registry.head(name)))
           throw fail("not_found", `there is no open table '${name}': an engine makes it, by /iceberg`);
         checkName(name);
         registry.refuseCaseClash(name);
       }
-      const next_version = (registry.head(name)?.version ?? 0) + 1;
-      return { next_version, ...place };
+      return { next_version: (registry.head(name)?.version ?? 0) + 1, ...place };
     },
     made: async ({ name, operation_id }, { requestId }) => {
       const version = await made(name, operation_id, requestId);

@@ -12,7 +12,7 @@ import {
   raw,
   t,
 } from "../../runtime/contract/contract.ts";
-import { DatasetName, Manifest, Swept, TableName } from "../catalogd/contract.ts";
+import { Manifest, Swept, TableName } from "../catalogd/contract.ts";
 import * as schemas from "./schemas/schemas.ts";
 
 export const { Maintenance, RowsChanged } = schemas;
@@ -101,7 +101,7 @@ export const Ingested = closed({
   rows_loaded: t.Integer(),
   rows_rejected: t.Integer(),
   /** The dataset that holds the rejected rows, when there are any. */
-  rejects: t.Optional(DatasetName),
+  rejects: t.Optional(TableName),
   /** With mode=upsert: rows whose place rows of the file took. */
   rows_replaced: t.Optional(t.Integer()),
   /** True when this very content was the dataset's content already: no new version was made. */
@@ -218,7 +218,7 @@ export const ingestd = contract("ingestd", {
     refusals: [409, 422],
     summary:
       "Keeps a dataset small and fast: merges small objects, expires old versions, removes orphans. What is not given is as in the settings.",
-    params: closed({ name: DatasetName }),
+    params: closed({ name: TableName }),
     body: closed(maintaining),
     reply: closed({ ...maintained, orphans: Swept }),
   }),

@@ -46,6 +46,10 @@ export const schema = {
   ],
 };
 
+/** The key in the warehouse of an address below it. */
+export const inWarehouse = (address: string): string =>
+  /\/buckets\/warehouse\/(.*)$/.exec(address)?.[1] ?? "";
+
 /** `ns`: the namespace, made when it is not there. */
 export function tablesOf(
   send: (request: Request) => Promise<Response>,
@@ -64,11 +68,8 @@ export function tablesOf(
     const text = await response.text();
     return { status: response.status, body: text === "" ? undefined : JSON.parse(text) };
   };
-  const put = async (address: string, bytes: Uint8Array): Promise<void> => {
-    const [, key = ""] = /\/buckets\/warehouse\/(.*)$/.exec(address) ?? [];
-    await storage.write({ bucket: "warehouse", key, bytes });
-  };
-  const keyOf = (address: string) => /\/buckets\/warehouse\/(.*)$/.exec(address)?.[1] ?? "";
+  const put = (address: string, bytes: Uint8Array) =>
+    storage.write({ bucket: "warehouse", key: inWarehouse(address), bytes });
   return {
     ask,
     make: async (name, properties = {}) => {
@@ -108,7 +109,7 @@ export function tablesOf(
         (each: Json) => each["snapshot-id"] === metadata["current-snapshot-id"],
       );
       const before = parent
-        ? await storage.read({ bucket: "warehouse", key: keyOf(parent["manifest-list"]) })
+        ? await storage.read({ bucket: "warehouse", key: inWarehouse(parent["manifest-list"]) })
         : undefined;
       const lines = before ? (decodeAvroFile(before.bytes).records as unknown as (typeof line)[]) : [];
       const listPath = changes.listPath ?? `${location}/metadata/list${made}.avro`;

@@ -1,5 +1,5 @@
 /** The only way to a new version: plan, check, one durable write, then the registry. */
-export { type Commit, type Committing, createCommit } from "./commit.ts";
+export { type Change, type Commit, type Committing, createCommit } from "./commit.ts";
 export { createObjectCheck, type ObjectCheck } from "./object-check.ts";
 export { type Return, returnVerbs } from "./returns.ts";
 export { createWriting } from "./under-way.ts";

@@ -82,9 +82,14 @@ export interface OpenTables {
   rollback: (old: Manifest, asking: Asking) => Promise<Manifest>;
   /** Adds rows that an ingest has stored, or puts them in place of all there are. */
   write: (
-    asked: { registration: Registration; operationId: string | undefined },
+    asked: {
+      registration: Registration;
+      /** Of datasets, which come with it by one commit. */
+      beside: readonly Registration[];
+      operationId: string | undefined;
+    },
     asking: Asking,
-  ) => Promise<Manifest>;
+  ) => Promise<Manifest[]>;
   /** Where files of a table's rows are put, and how; throws for one that is not written to here. */
   rowsPlace: (name: string) => Promise<RowsPlace | undefined>;
   /** Changes its columns. */
@@ -211,20 +216,22 @@ export function openVerbs<V extends Pick<Verbs, "rollback" | "commit" | "evolve"
   const isOpenNow = (name: string): boolean => isOpen(registry.head(name, true));
   const commit: Verbs["commit"] = async (asked, context) => {
     const { registrations, operation_id: operationId } = asked;
-    const [registration, ...more] = registrations;
-    const gone = registrations.find(({ name }) => name.includes(".") && !isOpenNow(name));
+    // A partition spec is named for an open table alone.
+    const gone = registrations.find(({ name, spec_id: spec }) => spec !== undefined && !isOpenNow(name));
     if (gone) throw fail("not_found", `there is no open table '${gone.name}'`);
-    if (!registrations.some(({ name }) => isOpenNow(name))) return others.commit(asked, context);
-    if (!registration || more.length > 0)
-      throw fail("unprocessable", "an open table is changed by a commit of its own");
-    const { objects } = registration;
+    const [registration, ...more] = registrations.filter(({ name }) => isOpenNow(name));
+    if (!registration) return others.commit(asked, context);
+    if (more.length > 0) throw fail("unprocessable", "a commit of rows changes one open table");
+    const objects = registrations.flatMap((each) => each.objects);
     await checkObjects(objects, context);
-    const manifest = await tables.write(
-      { registration, operationId },
+    const beside = registrations.filter((each) => each !== registration);
+    const made = await tables.write(
+      { registration, beside, operationId },
       { ...asClient(context), madeBy: "ingestd" },
     );
     removals.release(objects);
-    return { manifests: [manifest] };
+    const manifests = registrations.map(({ name }) => made.find((each) => each.name === name));
+    return { manifests: manifests.filter((each) => each !== undefined) };
   };
   const evolve: Verbs["evolve"] = async (asked, context) => {
     const { if_match: ifMatch, ...changes } = asked;

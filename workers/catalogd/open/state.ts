@@ -5,7 +5,7 @@ import { createKeyedMutex } from "../../../runtime/scheduling/scheduling.ts";
 import type { Deps } from "../../../runtime/service/service.ts";
 import { fold } from "../../../runtime/sql/sql.ts";
 import type { Storaged } from "../../storaged/contract.ts";
-import type { Commit } from "../commits/commits.ts";
+import type { Change, Commit } from "../commits/commits.ts";
 import { refusals, type TableMetadata } from "../iceberg/iceberg.ts";
 import { type Place, type Publishing, rootOf } from "../publishing/publishing.ts";
 import type { Registry } from "../registry/registry.ts";
@@ -97,10 +97,11 @@ export interface State {
   makeFolders: (place: string) => Promise<void>;
   /** Runs the work while no other changes tables of these names here. */
   inTurn: <T>(names: readonly string[], work: () => Promise<T>) => Promise<T>;
-  /** Writes the metadata, then the versions: all, or none. Throws `CommitFailedException` where a head is another one by now. */
+  /** Writes the metadata, then the versions, and those of datasets beside them: all, or none. Throws `CommitFailedException` where a head is another one by now. */
   commitAll: (
     changes: readonly ChangeOf[],
     context: { requestId: string; signal: AbortSignal },
+    beside?: readonly Change[],
   ) => Promise<Version[]>;
 }
 
@@ -180,7 +181,7 @@ export function createState(deps: OpenDeps): State {
         await storage.write({ bucket, key: `${folder}/${name}/.keep`, bytes: new Uint8Array() });
     },
     inTurn: (names, work) => inTurn([...new Set(names.map(fold))].sort(), work),
-    commitAll: (changes, context) => commitAll({ deps, files }, changes, context),
+    commitAll: (changes, context, beside = []) => commitAll({ deps, files }, { changes, beside }, context),
   };
 }
 
@@ -226,7 +227,7 @@ export function keyIn(place: string, roots: readonly Root[]): { bucket: string; 
 /** See `State`. */
 async function commitAll(
   { deps, files }: Pick<State, "deps" | "files">,
-  changes: readonly ChangeOf[],
+  { changes, beside }: { changes: readonly ChangeOf[]; beside: readonly Change[] },
   context: { requestId: string; signal: AbortSignal },
 ): Promise<Version[]> {
   const { clock, newId } = deps;
@@ -246,7 +247,7 @@ async function commitAll(
         return planOpen(head, content, { ...given, operationId });
       },
     }));
-    return (await deps.commit({ changes: all }, context)).map(({ version }) => version);
+    return (await deps.commit({ changes: [...all, ...beside] }, context)).map(({ version }) => version);
   } catch (cause) {
     // Of a refusal nothing is left; where the outcome is not known a version may name the file.
     if (cause instanceof ServiceError && cause.status < 500 && cause.type !== "client_closed")

@@ -3,15 +3,19 @@
  * on the table as it is, by the way that every commit takes.
  */
 import { fail } from "../../../runtime/errors/errors.ts";
+import type { Change } from "../commits/commits.ts";
 import { mainBranch, type TableMetadata } from "../iceberg/iceberg.ts";
 import { type Layout, layoutOf } from "../partitioning/partitioning.ts";
 import {
   checkMatch,
+  checkRegistration,
   columnsFor,
+  isLive,
   isOf,
   isOpen,
   type Manifest,
   type OpenVersion,
+  planRegistration,
   type Registration,
 } from "../versions/versions.ts";
 import { snapshotOf } from "./row-snapshot.ts";
@@ -38,15 +42,19 @@ export async function rowsPlace(state: State, head: OpenVersion, table: TableMet
 /** Makes the version. Throws `schema_drift`, and `unprocessable` for a table that is not written to here. */
 export async function writeRows(
   state: State,
-  { registration, operationId }: { registration: Registration; operationId: string | undefined },
+  {
+    registration,
+    beside,
+    operationId,
+  }: { registration: Registration; beside: readonly Registration[]; operationId: string | undefined },
   asking: Asking,
-): Promise<Manifest> {
+): Promise<Manifest[]> {
   const { name } = registration;
   await state.deps.resolveUnknown(name, asking.requestId);
   return state.inTurn([name], async () => {
     const head = state.registry.manifest(name);
     if (!isOpen(head)) throw fail("conflict", `'${name}' is no open table now: send it again`);
-    if (isOf(head, { operationId })) return head;
+    if (isOf(head, { operationId })) return [head];
     const next_version = head.version + 1;
     if (registration.version !== undefined && registration.version !== next_version)
       throw fail(
@@ -79,9 +87,27 @@ export async function writeRows(
       },
       asking,
     );
-    const [version] = await state.commitAll([{ ...change, operationId }], asking);
-    return version as Manifest;
+    const also = beside.map((each) => datasetChange(state, each, operationId));
+    const versions = await state.commitAll([{ ...change, operationId }], asking, also);
+    return versions.filter(isLive);
   });
+}
+
+/** A dataset that has a version by the same commit. */
+function datasetChange(
+  { registry, deps: { clock, newId } }: State,
+  registration: Registration,
+  operationId: string | undefined,
+): Change {
+  checkRegistration(registration);
+  const { name } = registration;
+  return {
+    name,
+    plan: (head) => {
+      registry.refuseCaseClash(name);
+      return planRegistration(head, registration, { now: clock.now(), newId, operationId });
+    },
+  };
 }
 
 const refusalOf =

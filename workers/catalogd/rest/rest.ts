@@ -1,7 +1,7 @@
 /** Iceberg's REST catalog over datasets, which other engines read, and open tables, which they change. */
 import type { Deps } from "../../../runtime/service/service.ts";
 import { refusals } from "../iceberg/iceberg.ts";
-import { type OpenTables, publishedNamespace } from "../open/open.ts";
+import type { OpenTables } from "../open/open.ts";
 import type { Publishing } from "../publishing/publishing.ts";
 import type { Registry } from "../registry/registry.ts";
 import { answer } from "./answers.ts";
@@ -20,10 +20,8 @@ export interface RestDeps extends Pick<Deps, "secrets"> {
 /** Answers requests below `/iceberg`; throws in the protocol's words. */
 export function createRest(deps: RestDeps) {
   const published = createPublishedTables(deps);
-  const tablesOf = (namespace: string): string[] => {
-    const open = deps.open.names(namespace);
-    return namespace === publishedNamespace ? [...published.names(), ...open].sort() : open.sort();
-  };
+  const tablesOf = (namespace: string): string[] =>
+    [...published.names(namespace), ...deps.open.names(namespace)].sort();
   const parts = { ...deps, published, tablesOf };
   const routes: Route[] = [...namespaceRoutes(parts), ...tableRoutes(parts)];
   const endpoints = routes.map(({ method, path }) => `${method} ${path}`);

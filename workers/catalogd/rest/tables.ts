@@ -61,8 +61,7 @@ function readRoutes(deps: TableDeps): Route[] {
   /** Throws where there is no such table, open or not. */
   const check = async (asked: Asked): Promise<void> => {
     const id = identifierOf(asked);
-    if (id.namespace === publishedNamespace && !open.has(id))
-      return published.check(id.name, asked.requestId);
+    if (published.has(id)) return published.check(id, asked.requestId);
     return open.check(id, asked.requestId);
   };
   return [
@@ -83,8 +82,7 @@ function readRoutes(deps: TableDeps): Route[] {
       answer: async (asked) => {
         const { query, request, requestId } = asked;
         const id = identifierOf(asked);
-        const isPublished = id.namespace === publishedNamespace && !open.has(id);
-        const found = isPublished ? await published.load(id.name, requestId) : await open.load(id, requestId);
+        const found = await (published.has(id) ? published : open).load(id, requestId);
         const storage = await storageOf(deps, request, id);
         return loaded(request, found, { snapshots: query.get("snapshots"), storage });
       },
@@ -110,9 +108,8 @@ function readRoutes(deps: TableDeps): Route[] {
 }
 
 /** Throws what a client is told that would change a dataset which is not open. */
-const writable = ({ open }: TableDeps, id: Identifier): Identifier => {
-  if (id.namespace === publishedNamespace && !open.has(id))
-    throw readOnly(`The table ${publishedNamespace}.${id.name.slice(0, 200)}`);
+const writable = ({ published }: TableDeps, id: Identifier): Identifier => {
+  if (published.has(id)) throw readOnly(`The table ${id.namespace}.${id.name.slice(0, 200)}`);
   return id;
 };
 

@@ -1,5 +1,7 @@
 /** Changes of rows as versions: what was rewritten goes in by one commit, on the very version that was looked at. */
+import type { InputOf } from "../../../runtime/contract/contract.ts";
 import { fail, type ServiceError } from "../../../runtime/errors/errors.ts";
+import type { Catalogd } from "../../catalogd/contract.ts";
 import type { DatasetManifest, IngestDeps } from "../jobs/jobs.ts";
 import {
   eraseUnregistered,
@@ -39,7 +41,18 @@ export interface Committing {
   dryRun: boolean;
   /** Called right before the commit: from then on a version may be made. */
   commits?: () => void;
+  /** What one commit makes with the version of this number: stored for each attempt, and erased where that is refused. */
+  beside?: ((version: number) => Promise<Beside>) | undefined;
 }
+
+type Registration = InputOf<Catalogd["endpoints"]["commit"]>["registrations"][number];
+
+export interface Beside {
+  registration?: Registration;
+  objects: Laid[];
+}
+
+const nothingBeside: Beside = { objects: [] };
 
 export interface Changed {
   manifest: DatasetManifest;
@@ -69,22 +82,25 @@ export async function commitChange(change: Committing, first: Base): Promise<Cha
       const isNothing = removes.length + pieces.length === 0 && change.operation !== "retype";
       if (change.dryRun || isNothing) {
         await eraseUnregistered(deps, [...stored.values()], requestId);
+        if (!change.dryRun) await commitBeside(change, base.manifest.version);
         return { manifest: base.manifest, ...counts };
       }
       const fresh = pieces.filter((piece) => !stored.has(piece));
       const held = [...base.files, ...[...stored.values()].map(({ object }) => object)];
       const at = { name, held, requestId, folder: base.place?.folder };
       await layObjects(deps, fresh, at, (laid) => stored.set(laid.written, laid));
+      const beside = (await change.beside?.(base.manifest.version + 1)) ?? nothingBeside;
       change.commits?.();
       isKnown = false;
       try {
         const laid = pieces.flatMap((piece) => stored.get(piece) ?? []);
-        const made = { manifest: await commit(change, base, { removes, laid }), ...counts };
+        const made = { manifest: await commit(change, base, { removes, laid, beside }), ...counts };
         for (const piece of pieces) stored.delete(piece);
         await eraseUnregistered(deps, [...stored.values()], requestId);
         return made;
       } catch (error) {
         isKnown = isRefusal(error);
+        if (isKnown) await eraseUnregistered(deps, beside.objects, requestId);
         if (!isRefusal(error) || !isOvertaken(error) || attempt >= attemptsMax) throw error;
         const manifest = await deps.peers.catalogd.verbs.manifest({ name }, { requestId });
         base = await baseOf(manifest, deps, requestId);
@@ -92,6 +108,21 @@ export async function commitChange(change: Committing, first: Base): Promise<Cha
     }
   } catch (error) {
     if (isKnown) await eraseUnregistered(deps, [...stored.values()], requestId);
+    throw error;
+  }
+}
+
+/** Where no row changes, what came with the change is a version all the same. */
+async function commitBeside(change: Committing, version: number): Promise<void> {
+  const { deps, requestId, operationId } = change;
+  const { registration, objects } = (await change.beside?.(version)) ?? nothingBeside;
+  if (!registration) return;
+  change.commits?.();
+  try {
+    const operation = operationId === undefined ? {} : { operation_id: operationId };
+    await deps.peers.catalogd.verbs.commit({ registrations: [registration], ...operation }, { requestId });
+  } catch (error) {
+    if (isRefusal(error)) await eraseUnregistered(deps, objects, requestId);
     throw error;
   }
 }
@@ -140,7 +171,7 @@ async function lookAt(change: Committing, base: Base, outcomes: Map<string, Look
 async function commit(
   { deps, name, operation, operationId, ifMatch, columns, requestId }: Committing,
   { manifest: base, place }: Base,
-  { removes, laid }: { removes: string[]; laid: readonly Laid[] },
+  { removes, laid, beside }: { removes: string[]; laid: readonly Laid[]; beside: Beside },
 ): Promise<DatasetManifest> {
   const registration = {
     ...{ name, operation, made_by: "ingestd", version: base.version + 1, removes, columns: columns(base) },
@@ -150,7 +181,10 @@ async function commit(
     ...(ifMatch !== undefined && { if_match: ifMatch }),
   };
   const { manifests } = await deps.peers.catalogd.verbs.commit(
-    { registrations: [registration], ...(operationId !== undefined && { operation_id: operationId }) },
+    {
+      registrations: [registration, ...(beside.registration ? [beside.registration] : [])],
+      ...(operationId !== undefined && { operation_id: operationId }),
+    },
     { requestId },
   );
   return manifests[0] as DatasetManifest;

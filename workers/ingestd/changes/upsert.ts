@@ -5,7 +5,7 @@ import { fail, invalidField } from "../../../runtime/errors/errors.ts";
 import { quoteName, quoteText } from "../../../runtime/sql/sql.ts";
 import type { Piece } from "../loading/loading.ts";
 import type { Base, RowFile } from "./base.ts";
-import { type Changed, commitChange, type Outcome } from "./commit.ts";
+import { type Changed, type Committing, commitChange, type Outcome } from "./commit.ts";
 import { readRows } from "./reading.ts";
 import { checkNulls, laidAnew, type Rewriting, rewrite } from "./rewrite.ts";
 import { quotedVersion, versionName } from "./statements.ts";
@@ -20,6 +20,8 @@ interface Upsert {
   pieces: readonly Piece[];
   operationId: string | undefined;
   commits: () => void;
+  /** See `Committing`. */
+  beside: Committing["beside"];
 }
 
 /**
@@ -28,7 +30,7 @@ interface Upsert {
  */
 export async function upsert(
   rewriting: Rewriting,
-  { base, key, keyRepeats, pieces, operationId, commits }: Upsert,
+  { base, key, keyRepeats, pieces, operationId, commits, beside }: Upsert,
 ): Promise<Changed> {
   const { deps, session, directory, requestId } = rewriting;
   const { manifest } = base;
@@ -81,6 +83,7 @@ export async function upsert(
         operation: "upsert",
         dryRun: false,
         commits,
+        beside,
         count: countOf,
         evaluate,
       },

@@ -28,6 +28,8 @@ import { register } from "./register.ts";
 export interface Publication {
   /** The dataset as it is, asked for once. */
   registered: () => Promise<DatasetManifest | undefined>;
+  /** The rows of it that were rejected until now. */
+  rejectsBefore: () => Promise<DatasetManifest | undefined>;
   /** What may be written while the file is received. */
   speculative: SpeculativeWrites;
   /**
@@ -47,6 +49,7 @@ interface Work {
   /** The dataset as it was when it was first asked for; ingests of one name run one after the other. */
   before: () => Promise<DatasetManifest | undefined>;
   newTarget: NewTarget;
+  newRejects: NewTarget;
   writers: Writers;
   speculative: SpeculativeWrites;
 }
@@ -55,16 +58,17 @@ export function openPublication(task: Task, parts: IngestParts): Publication {
   const { deps, engines } = parts;
   const { requestId, job } = task;
   const staged: StagedObject[] = [];
-  const newTarget: NewTarget = async () => {
+  const targetIn = async (bucket: string | undefined): ReturnType<NewTarget> => {
     const { peers, newId } = deps;
     const { directory } = task.fileContext;
-    const { bucket } = placeOf(task.place?.folder ?? "");
     const object = await stageObject({ storaged: peers.storaged, newId, directory, requestId, bucket });
     staged.push(object);
     const { compression_level: compressionLevel, row_group_rows: rowGroupRows } = deps.config.ingestd;
     const { path, seal, commit } = object;
     return { path, seal, commit, compressionLevel, rowGroupRows };
   };
+  const newTarget: NewTarget = () => targetIn(placeOf(task.place?.folder ?? "").bucket);
+  const newRejects: NewTarget = () => targetIn(undefined);
   let asked: Promise<DatasetManifest | undefined> | undefined;
   const before = () => {
     asked ??= manifestOf(task.name, task, parts);
@@ -78,6 +82,7 @@ export function openPublication(task: Task, parts: IngestParts): Publication {
   const speculative = createSpeculativeWrites({ engines, signal: job.signal, registered, writers });
   return {
     registered: before,
+    rejectsBefore: () => manifestOf(task.name + rejectsSuffix, task, parts),
     speculative,
     finish: async (stored, arrival) => {
       const session = await engines.open(job.signal, { measured: true });
@@ -88,6 +93,7 @@ export function openPublication(task: Task, parts: IngestParts): Publication {
           arrival,
           before,
           newTarget,
+          newRejects,
           writers,
           speculative,
         });
@@ -107,7 +113,7 @@ export function openPublication(task: Task, parts: IngestParts): Publication {
 }
 
 async function finish(session: Session, stored: Stored, work: Work): Promise<IngestAnswer> {
-  const { task, parts, arrival, newTarget, writers, speculative } = work;
+  const { task, parts, arrival, newTarget, newRejects, writers, speculative } = work;
   const { job, name } = task;
   job.enter("inferring");
   const before = await work.before();
@@ -131,7 +137,7 @@ async function finish(session: Session, stored: Stored, work: Work): Promise<Ing
   const { manifest, unchanged, bytesOut, warnings, rowsReplaced } = await register(
     session,
     { loaded, before, rejectsBefore },
-    { task, parts, arrival, newTarget },
+    { task, parts, arrival, newTarget, newRejects },
   );
   return {
     job_id: job.id,

@@ -1,55 +1,19 @@
 /** Rows and rejected rows become versions of their datasets: both, or neither. */
-import type { InputOf } from "../../../runtime/contract/contract.ts";
-import type { Catalogd } from "../../catalogd/contract.ts";
 import { baseOf, laidAnew, upsert } from "../changes/changes.ts";
 import type { Session } from "../engine/engine.ts";
-import {
-  type Arrival,
-  type DatasetManifest,
-  type IngestInput,
-  type IngestParts,
-  rejectsSuffix,
-  type Task,
-} from "../jobs/jobs.ts";
+import type { DatasetManifest } from "../jobs/jobs.ts";
 import {
   type Committed,
   eraseUnregistered,
-  hold,
   isOvertaken,
   isRefusal,
-  keyOf,
-  type Laid,
-  type Loaded,
   layObjects,
-  type NewTarget,
-  registeredObject,
   type StagedObject,
-  type Written,
-  writeQuery,
 } from "../loading/loading.ts";
-import { type Origin, rejectsQuery, vectorRows } from "../tables/tables.ts";
+import { type Content, modeOf, registrationOf, storeRejects, type Work } from "./rejects.ts";
 
-/** Who a version was made by, in its manifest. */
-const madeBy = "ingestd";
-/** Rejected rows hold a row of text each: this only sizes their row groups. */
-const rejectRowBytes = 1024;
 /** How often a version's number is asked for again when other writers of the name take it before the commit. */
 const attemptsMax = 5;
-
-type Registration = InputOf<Catalogd["endpoints"]["commit"]>["registrations"][number];
-
-interface Content {
-  loaded: Loaded;
-  before: DatasetManifest | undefined;
-  rejectsBefore: DatasetManifest | undefined;
-}
-
-interface Work {
-  task: Task;
-  parts: IngestParts;
-  arrival: Arrival;
-  newTarget: NewTarget;
-}
 
 interface Registered {
   manifest: DatasetManifest;
@@ -67,14 +31,14 @@ interface Registered {
  */
 export async function register(session: Session, content: Content, work: Work): Promise<Registered> {
   const { task, parts, arrival } = work;
-  const { loaded, before } = content;
+  const { before } = content;
   const { name, job, requestId } = task;
   const { deps } = parts;
   const mode = modeOf(task.input);
   const made = await committedBefore(work);
   if (made) return { manifest: made, unchanged: false, bytesOut: 0, warnings: [] };
   if (task.input.mode === "upsert" && before !== undefined)
-    return upserted(session, { loaded, before }, work);
+    return upserted(session, { ...content, before }, work);
   const held = mode === "append" ? (before?.objects ?? []) : [];
   const { pieces, discard } = await laidPieces(session, content, work);
   const at = { name, held, requestId, folder: task.place?.folder };
@@ -139,19 +103,18 @@ async function laidPieces(
 
 type Laying = Parameters<typeof layObjects>[1][number];
 
-/** Rows with a key come to a dataset that is new as all others do. */
-const modeOf = ({ mode = "replace" }: IngestInput): "replace" | "append" =>
-  mode === "upsert" ? "append" : mode;
-
 /** The file's rows in place of those with the same keys. */
 async function upserted(
   session: Session,
-  { loaded, before }: { loaded: Loaded; before: DatasetManifest },
-  { task, parts, arrival }: Work,
+  content: Content & { before: DatasetManifest },
+  work: Work,
 ): Promise<Registered> {
+  const { task, parts, arrival } = work;
+  const { loaded, before } = content;
   const { fileContext, job, requestId, input } = task;
   const staged: StagedObject[] = [];
   const rewriting = { ...{ deps: parts.deps, session, requestId, staged }, directory: fileContext.directory };
+  const warnings = new Set<string>();
   try {
     const { manifest, rowsMatched } = await upsert(
       { ...rewriting, signal: job.signal },
@@ -162,13 +125,18 @@ async function upserted(
         pieces: loaded.pieces,
         operationId: arrival.operation?.id,
         commits: job.commits,
+        beside: async (version) => {
+          const rejects = await storeRejects(session, content, { ...work, version });
+          for (const warning of rejects.warnings) warnings.add(warning);
+          return rejects;
+        },
       },
     );
     const known = new Set(before.objects.map(({ key }) => key));
     const fresh = manifest.objects.filter(({ key }) => !known.has(key));
     const bytesOut = fresh.reduce((sum, { bytes }) => sum + bytes, 0);
     const unchanged = manifest.version === before.version;
-    return { manifest, unchanged, bytesOut, warnings: [], rowsReplaced: rowsMatched ?? 0 };
+    return { manifest, unchanged, bytesOut, warnings: [...warnings], rowsReplaced: rowsMatched ?? 0 };
   } finally {
     await Promise.all(staged.map((object) => object.discard()));
   }
@@ -197,79 +165,3 @@ const isContentOf = (
   objects.every(
     ({ key, schema_id = 0 }, index) => key === committed[index]?.object.key && schema_id === current,
   );
-
-function registrationOf(
-  name: string,
-  operation: "replace" | "append",
-  objects: readonly Laid[],
-  before: DatasetManifest | undefined,
-): Registration {
-  // A column registered as NOT NULL stays so until a NULL comes.
-  const strict = new Set(before?.columns.filter(({ nullable }) => !nullable).map((column) => column.name));
-  const hasNulls = (column: string) =>
-    objects.some(({ written: { statistics, rows } }) => {
-      const found = statistics.find((each) => each.column === column);
-      return (found?.null_count ?? rows) > 0;
-    });
-  return {
-    name,
-    operation,
-    made_by: madeBy,
-    columns: (objects[0]?.written.columns ?? []).map((column) => ({
-      ...column,
-      nullable: !(strict.has(column.name) && !hasNulls(column.name)),
-    })),
-    objects: objects.map(registeredObject),
-  };
-}
-
-interface Rejected {
-  registration?: Registration;
-  objects: Laid[];
-  warnings: string[];
-}
-
-/**
- * Stores the rejected rows, and says how to register them. With on_error=reject a file without any also empties the
- * rejects of the file that it replaces, so that they are not taken for its own.
- */
-async function storeRejects(
-  session: Session,
-  { loaded, rejectsBefore: before }: Content,
-  { task, parts, arrival, newTarget, version }: Work & { version: number },
-): Promise<Rejected> {
-  const mode = modeOf(task.input);
-  const none: Rejected = { objects: [], warnings: [] };
-  if (!task.fileContext.rejectRules.allowed) return none;
-  const stale = before !== undefined && before.row_count > 0 && mode === "replace";
-  if (loaded.rejects === undefined && !stale) return none;
-  const name = task.name + rejectsSuffix;
-  const [known] = before?.objects ?? [];
-  // The rows alone name the object, not the job that rejected them: the same file again changes nothing.
-  const folder = keyOf(name, loaded.rejects?.digest ?? "none");
-  if (mode === "replace" && before?.objects.length === 1 && known?.key.startsWith(folder)) return none;
-  const target = await newTarget();
-  const origin: Origin = { file: arrival.filename, job: task.job.id, version };
-  const extent = { rowBytes: rejectRowBytes, rows: loaded.rowsRejected, partRows: vectorRows };
-  const query = rejectsQuery(loaded.rejects?.relation, origin);
-  const written = await writeQuery(session, query, { ...target, ...extent, known: before });
-  const key = `${folder}-${(await target.seal()).slice(0, 16)}.parquet`;
-  await hold(parts.deps, [key], task.requestId);
-  const objects = [{ ...(await target.commit(key)), written }];
-  const drifts = before !== undefined && !sameColumns(before, written);
-  const registration = registrationOf(name, drifts ? "replace" : mode, objects, before);
-  if (!drifts) return { registration, objects, warnings: [] };
-  const warning = `${name} has other columns than before: rows rejected by earlier versions of the program stay in its version ${before.version}`;
-  return {
-    registration: { ...registration, new_columns: true },
-    objects,
-    warnings: mode === "append" ? [warning] : [],
-  };
-}
-
-const sameColumns = ({ columns }: DatasetManifest, written: Written): boolean =>
-  columns.length === written.columns.length &&
-  columns.every(({ name, type }, at) => {
-    const column = written.columns[at];
-    return name === column?.name && type === column.type;
-  });

@@ -6,9 +6,11 @@ import { storageError } from "../../../runtime/durable/durable.ts";
 import { fail, invalidField, ServiceError } from "../../../runtime/errors/errors.ts";
 import { createSlices } from "../../../runtime/scheduling/scheduling.ts";
 import { describe } from "../../../runtime/telemetry/telemetry.ts";
+import { TableName } from "../../catalogd/contract.ts";
 import { csv } from "../csv/csv.ts";
 import {
   createDeadline,
+  type DatasetManifest,
   type IngestAnswer,
   type IngestDeps,
   type IngestInput,
@@ -37,6 +39,9 @@ export const formats: Record<FormatName, Format> = { csv, ndjson, parquet };
 export const headBytes = 1024 * 1024;
 
 const nameCharactersMax = 128;
+/** Of the name of an open table in its namespace. */
+const tableCharactersMax = 100;
+const isTableName = new RegExp(TableName.pattern ?? "");
 
 /** What a request brings, stored to be read. */
 export interface Received {
@@ -125,21 +130,19 @@ function checkName({ name, on_error: onError, mode, key, evolve }: IngestInput):
     throw invalidField("key", "expected with mode=upsert the column by which rows are the same, or several");
   if (mode !== "upsert" && key !== undefined)
     throw invalidField("key", "no meaning without mode=upsert; leave it out");
-  if (mode === "upsert" && (onError === "reject" || evolve === true))
-    throw invalidField(
-      "mode",
-      "upsert takes a file whole and as its dataset is: without on_error=reject and evolve=true",
-    );
+  if (mode === "upsert" && evolve === true)
+    throw invalidField("mode", "upsert takes a file as its dataset is: without evolve=true");
   if (name.endsWith(rejectsSuffix)) {
     throw fail(
       "invalid_name",
       `names that end with ${rejectsSuffix} are kept for the rejected rows of other datasets`,
     );
   }
-  if (onError === "reject" && name.length + rejectsSuffix.length > nameCharactersMax) {
+  if (onError === "reject" && !isTableName.test(name + rejectsSuffix)) {
+    const most = (name.includes(".") ? tableCharactersMax : nameCharactersMax) - rejectsSuffix.length;
     throw fail(
       "invalid_name",
-      `with on_error=reject a name has at most ${nameCharactersMax - rejectsSuffix.length} characters, for ${rejectsSuffix}`,
+      `with on_error=reject a name has at most ${most} characters, for ${rejectsSuffix}`,
     );
   }
 }
@@ -183,16 +186,21 @@ interface Entered {
 }
 
 /** Throws for what only datasets take. */
-function refuseForOpen(
-  { name, input: { on_error: onError, evolve } }: Task,
-  { partition, order }: TablePlace["layout"],
-): void {
-  const refuse = (what: string, instead: string) =>
-    fail("unprocessable", `'${name}' is an open table, which takes no ${what}: ${instead}`);
+function refuseForOpen({ name, input: { evolve } }: Task, { partition, order }: TablePlace["layout"]): void {
   if (evolve === true && (partition.length > 0 || order !== undefined))
-    throw refuse("evolve=true, as it has partitions or an order", "change its columns by PATCH first");
-  if (onError === "reject")
-    throw refuse("on_error=reject", "ingest into a dataset, and its rows into the table from there");
+    throw fail(
+      "unprocessable",
+      `'${name}' is an open table, which takes no evolve=true, as it has partitions or an order: change its columns by PATCH first`,
+    );
+}
+
+/** Rejected rows are a dataset: engines write to an open table of that name. */
+function refuseOpenRejects({ name }: Task, rejects: DatasetManifest | undefined): void {
+  if (rejects?.metadata_location !== undefined)
+    throw fail(
+      "unprocessable",
+      `the rows that on_error=reject sets aside go to the dataset '${name}${rejectsSuffix}', and an open table has this name: rename or drop it first`,
+    );
 }
 
 async function received(
@@ -209,6 +217,7 @@ async function received(
     refuseForOpen(task, layout);
     task.place = { folder, layout };
   }
+  if (fileContext.rejectRules.allowed) refuseOpenRejects(task, await publication.rejectsBefore());
   await scratch.enter();
   job.enter("receiving");
   fileContext.registered = publication.registered;

@@ -1,6 +1,6 @@
 /** What maintenance and changes of rows take and give. */
 import { closed, t } from "../../../runtime/contract/contract.ts";
-import { DatasetName, Expired, Manifest, TableName } from "../../catalogd/contract.ts";
+import { Expired, Manifest, TableName } from "../../catalogd/contract.ts";
 
 export * from "./documents.ts";
 
@@ -37,7 +37,7 @@ export const maintaining = {
 
 /** What is done to one dataset. With `dry_run`: what would be. */
 export const maintained = {
-  name: DatasetName,
+  name: TableName,
   dry_run: t.Boolean(),
   compacted: closed({
     /** Objects that stood next to each other, and the one in their place. */

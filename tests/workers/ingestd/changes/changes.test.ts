@@ -182,11 +182,11 @@ describe("upsert", () => {
     ["no key", "id,kind,price\n5,x,1.50\n", "&mode=upsert", 400, "key: expected with mode=upsert"],
     ["a key without upsert", "id,kind,price\n5,x,1.50\n", "&mode=append&key=id", 400, "key: no meaning"],
     [
-      "with rejects",
+      "with other columns",
       "id,kind,price\n5,x,1.50\n",
-      "&mode=upsert&key=id&on_error=reject",
+      "&mode=upsert&key=id&evolve=true",
       400,
-      "without on_error=reject",
+      "without evolve=true",
     ],
   ])("refused: %s", async (_name, body, parameters, status, text) => {
     const before = await stack.catalogd.manifest({ name: "keyed" });

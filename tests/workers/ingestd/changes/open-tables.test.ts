@@ -1,53 +1,25 @@
 /** Rows of open tables that change: the files alone that hold such rows go, deletes of engines stay done, snapshots add up. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
-import { DuckDBInstance } from "@duckdb/node-api";
-import { temporaryDirectory } from "../../../support/stacks/in-process.ts";
-import { type IngestStack, startIngestStack } from "../../../support/stacks/ingestd.ts";
-import { type Tables, tablesOf } from "../../../support/tables/open-tables.ts";
+import { type OpenIngestStack, startOpenIngestStack } from "../../../support/tables/open-ingestd.ts";
+import { inWarehouse } from "../../../support/tables/open-tables.ts";
 
-let stack: IngestStack;
-let tables: Tables;
-/** Called before the next commit reaches the catalog. */
-let beforeCommit: (() => Promise<unknown>) | undefined;
+let stack: OpenIngestStack;
 beforeAll(async () => {
-  stack = await startIngestStack(
-    {},
-    {
-      catalogd: (verbs) => ({
-        ...verbs,
-        commit: async (...given) => {
-          const first = beforeCommit;
-          beforeCommit = undefined;
-          await first?.();
-          return verbs.commit(...given);
-        },
-      }),
-    },
-  );
-  tables = tablesOf(stack.iceberg, stack.storaged);
+  stack = await startOpenIngestStack();
 });
 afterAll(() => stack.stop());
 
-const path = (name: string) => `/namespaces/open/tables/${name}`;
-const load = async (name: string) => (await tables.ask("GET", path(name))).body.metadata;
-const summary = async (name: string) => (await load(name)).snapshots.at(-1).summary;
-const append = async (name: string, csv: string, more = "&mode=append") => {
-  const sent = await stack.ingest(name, csv, more);
-  expect(sent.error.message).toBe("");
-  return sent.answer;
-};
+const summary = async (name: string) => (await stack.load(name)).snapshots.at(-1).summary;
 const ids = async (name: string, where = "true") =>
   (await stack.rows(`SELECT id FROM ${name} WHERE ${where} ORDER BY id`)).map(({ id }) => id);
 const keysOf = async (name: string, version: number) =>
   (await stack.catalogd.files({ name, version })).files.map(({ key }) => key);
 
 /** A table of three files of three rows: ids 1 to 9. */
-const three = async (name: string, make = () => tables.make(name)) => {
+const three = async (name: string, make = () => stack.tables.make(name)) => {
   await make();
   for (const from of [1, 4, 7])
-    await append(
+    await stack.append(
       `open.${name}`,
       `id,name\n${[0, 1, 2].map((at) => `${from + at},${at === 2 ? "" : "ab"[at]}\n`).join("")}`,
     );
@@ -55,37 +27,21 @@ const three = async (name: string, make = () => tables.make(name)) => {
 const parted =
   (name: string, ...fields: [source: number, transform: string][]) =>
   async () => {
-    await tables.make(name);
+    await stack.tables.make(name);
     const spec = {
       "spec-id": 1,
       fields: fields.map(([source, transform], at) => ({
         ...{ "source-id": source, "field-id": 1000 + at, name: `part ${at}`, transform },
       })),
     };
-    const updates = [
-      { action: "add-spec", spec },
-      { action: "set-default-spec", "spec-id": -1 },
-    ];
-    const { status, body } = await tables.ask("POST", path(name), { requirements: [], updates });
-    expect([status, body.error]).toEqual([200, undefined]);
+    await stack.change(name, { action: "add-spec", spec }, { action: "set-default-spec", "spec-id": -1 });
   };
 
 /** A commit of an engine: a file with what a statement gives. */
 const commitFile = async (name: string, select: string, { content = 0, ids = "" } = {}) => {
-  const metadata = await load(name);
-  const home = temporaryDirectory("engine-file");
-  const instance = await DuckDBInstance.create(":memory:");
-  const db = await instance.connect();
-  const file = join(home.path, "f.parquet");
-  const rows = (await db.run(`COPY (${select}) TO '${file}' (FORMAT parquet${ids})`)).rowsChanged;
-  db.closeSync();
-  const bytes = readFileSync(file);
-  home.remove();
-  const key = metadata.location.split("/buckets/warehouse/")[1];
-  const local = `f${metadata["last-sequence-number"]}.parquet`;
-  await stack.storaged.write({ bucket: "warehouse", key: `${key}/data/${local}`, bytes });
-  const added = { path: local, rows, bytes: bytes.length, content };
-  const answer = await tables.append(name, metadata, [added]);
+  const metadata = await stack.load(name);
+  const file = await stack.engine.file(metadata.location, select, ids === "" ? undefined : ids);
+  const answer = await stack.tables.append(name, metadata, [{ ...file, content }]);
   expect([answer.status, answer.body.error]).toEqual([200, undefined]);
 };
 /** Deletes of an engine: rows of files by their positions. */
@@ -95,7 +51,7 @@ const deletePositions = (name: string, rows: readonly [file: string, position: n
 };
 /** The address of the file with the row. */
 const fileOf = async (name: string, id: number): Promise<string> => {
-  const metadata = await load(name);
+  const metadata = await stack.load(name);
   const version = (await stack.catalogd.manifest({ name: `open.${name}` })).version;
   const { files } = await stack.catalogd.files({ name: `open.${name}`, version });
   for (const { key } of files) {
@@ -140,16 +96,16 @@ describe("delete", () => {
     });
     await stack.verbs.deleteRows({ name: "open.few", where: "true" });
     expect(await ids("open.few")).toEqual([]);
-    await append("open.few", "id,name\n1,a\n");
+    await stack.append("open.few", "id,name\n1,a\n");
     expect(await ids("open.few")).toEqual([1]);
     expect(await summary("few")).toMatchObject({ "total-data-files": "1", "total-records": "1" });
     expect(await stack.leftovers()).toEqual([]);
   });
 
   test("many files are looked at together: a few questions for those that hold no such row", async () => {
-    await tables.make("many");
+    await stack.tables.make("many");
     const select = (n: number) => `SELECT ${n}::BIGINT AS id, 'n' AS name`;
-    for (let n = 0; n < 20; n++) await commitFile("many", select(n), { ids: ", FIELD_IDS {id: 1, name: 2}" });
+    for (let n = 0; n < 20; n++) await commitFile("many", select(n), { ids: "{id: 1, name: 2}" });
     const { statements } = stack;
     const before = statements();
     const answer = await stack.verbs.deleteRows({ name: "open.many", where: "id = 11" });
@@ -194,18 +150,18 @@ describe("deletes of engines", () => {
   test("that come between are seen: the rows that they took do not come back", async () => {
     await three("raced");
     const file = await fileOf("raced", 5);
-    beforeCommit = () => deletePositions("raced", [[file, 0]]);
+    stack.beforeCommit(() => deletePositions("raced", [[file, 0]]));
     const update = { name: "open.raced", set: { name: "'new'" }, where: "id IN (4, 5)" };
     expect(await stack.verbs.updateRows(update)).toMatchObject({ rows_matched: 1, objects_added: 1 });
     expect(await ids("open.raced")).toEqual([1, 2, 3, 5, 6, 7, 8, 9]);
     expect(await ids("open.raced", "name = 'new'")).toEqual([5]);
     const last = await fileOf("raced", 9);
-    beforeCommit = () => deletePositions("raced", [[last, 2]]);
+    stack.beforeCommit(() => deletePositions("raced", [[last, 2]]));
     const { rows_matched } = await stack.verbs.deleteRows({ name: "open.raced", where: "id = 9" });
     expect([rows_matched, await ids("open.raced")]).toEqual([0, [1, 2, 3, 5, 6, 7, 8]]);
-    const { location } = await load("raced");
-    const data = location.slice(location.indexOf("/buckets/warehouse/") + "/buckets/warehouse/".length);
-    const left = await stack.storaged.list({ bucket: "warehouse", prefix: `${data}/data/` });
+    const { location } = await stack.load("raced");
+    const prefix = `${inWarehouse(location)}/data/`;
+    const left = await stack.storaged.list({ bucket: "warehouse", prefix });
     // Three files of ingests, one rewritten, two of deletes; `.keep` of the folder.
     expect(left.objects.filter(({ key }) => key.endsWith(".parquet"))).toHaveLength(6);
   });
@@ -226,7 +182,7 @@ describe("retype", () => {
     const tens = await stack.rows("SELECT name FROM open.codes WHERE id IN (1, 9) ORDER BY id");
     expect(tens).toEqual([{ name: 10 }, { name: 90 }]);
     expect(await stack.rows('SELECT name FROM open."codes@5" WHERE id = 9')).toEqual([{ name: "90" }]);
-    await append("open.codes", "id,name\n77,770\n");
+    await stack.append("open.codes", "id,name\n77,770\n");
     expect(await ids("open.codes", "name = 770")).toEqual([77]);
   });
 });
@@ -240,7 +196,7 @@ describe("update and upsert", () => {
       where: "id < 5",
     });
     expect(await ids("open.moved", "name LIKE 'zz%'")).toEqual([101, 102, 103, 104]);
-    const put = await append("open.moved", "id,name\n7,seven\n50,\n", "&mode=upsert&key=id");
+    const put = await stack.append("open.moved", "id,name\n7,seven\n50,\n", "&mode=upsert&key=id");
     expect(put).toMatchObject({
       rows_loaded: 2,
       rows_replaced: 1,
@@ -258,11 +214,12 @@ describe("update and upsert", () => {
 
   test("rows that come between are looked at as well", async () => {
     await three("added");
-    beforeCommit = () =>
-      commitFile("added", "SELECT 5::BIGINT AS id, 'late' AS name", { ids: ", FIELD_IDS {id: 1, name: 2}" });
+    stack.beforeCommit(() =>
+      commitFile("added", "SELECT 5::BIGINT AS id, 'late' AS name", { ids: "{id: 1, name: 2}" }),
+    );
     const answer = await stack.verbs.deleteRows({ name: "open.added", where: "id = 5" });
     expect([answer.rows_matched, await ids("open.added")]).toEqual([2, [1, 2, 3, 4, 6, 7, 8, 9]]);
-    beforeCommit = () => stack.catalogd.rollback({ name: "open.added", version: 2 });
+    stack.beforeCommit(() => stack.catalogd.rollback({ name: "open.added", version: 2 }));
     const work = stack.verbs.updateRows({ name: "open.added", set: { name: "'x'" }, where: "id = 8" });
     await expect(work).rejects.toMatchObject({
       ...{ type: "conflict", message: expect.stringContaining("changed meanwhile") },
@@ -301,8 +258,8 @@ const refusals: [what: string, updates: object[], type: string, words: RegExp][]
   ],
 ];
 test.each(refusals)("refused by name: a table with %s", async (what, updates, type, words) => {
-  await tables.make(what);
-  await tables.ask("POST", path(what), { requirements: [], updates });
+  await stack.tables.make(what);
+  await stack.change(what, ...updates);
   const name = `open.${what}`;
   const before = (await stack.catalogd.manifest({ name })).version;
   const works = [
@@ -326,8 +283,8 @@ test.each([
     /if_match does not name/,
   ],
 ])("a delete refused: %j", async (asked, type, words) => {
-  await tables.make("bad").catch(() => {});
-  await append("open.bad", "id,name\n1,a\n", "&mode=replace");
+  await stack.tables.make("bad").catch(() => {});
+  await stack.append("open.bad", "id,name\n1,a\n", "&mode=replace");
   const { version } = await stack.catalogd.manifest({ name: "open.bad" });
   await expect(stack.verbs.deleteRows(asked)).rejects.toMatchObject({
     type,

@@ -1,44 +1,20 @@
 /** Ingests into open tables: files of ours beside those of engines, by the commit that engines take. */
-import { afterAll, beforeAll, expect, test } from "bun:test";
-import { type IngestStack, startIngestStack } from "../../../support/stacks/ingestd.ts";
-import { type Tables, tablesOf } from "../../../support/tables/open-tables.ts";
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { type OpenIngestStack, startOpenIngestStack } from "../../../support/tables/open-ingestd.ts";
+import { schema } from "../../../support/tables/open-tables.ts";
 
-let stack: IngestStack;
-let tables: Tables;
-/** Called before the next commit reaches the catalog. */
-let beforeCommit: (() => Promise<unknown>) | undefined;
+let stack: OpenIngestStack;
 beforeAll(async () => {
-  stack = await startIngestStack(
-    {},
-    {
-      catalogd: (verbs) => ({
-        ...verbs,
-        commit: async (...given) => {
-          const first = beforeCommit;
-          beforeCommit = undefined;
-          await first?.();
-          return verbs.commit(...given);
-        },
-      }),
-    },
-  );
-  tables = tablesOf(stack.iceberg, stack.storaged);
+  stack = await startOpenIngestStack();
 });
 afterAll(() => stack.stop());
 
-const path = (name: string) => `/namespaces/open/tables/${name}`;
-const load = async (name: string) => (await tables.ask("GET", path(name))).body.metadata;
-const append = async (name: string, csv: string, more = "") => {
-  const sent = await stack.ingest(name, csv, `&mode=append${more}`);
-  expect(sent.error.message).toBe("");
-  return sent.answer;
-};
 const rows = (name: string, columns = "*") => stack.rows(`SELECT ${columns} FROM ${name} ORDER BY id`);
 
 test("rows are appended and replaced, as versions with snapshots that readers of Iceberg add up", async () => {
-  await tables.make("people");
-  await append("open.people", "id,name\n1,Ann\n2,\n");
-  const { manifest, rows_loaded } = await append("open.people", "name,id\nCy,3\n");
+  await stack.tables.make("people");
+  await stack.append("open.people", "id,name\n1,Ann\n2,\n");
+  const { manifest, rows_loaded } = await stack.append("open.people", "name,id\nCy,3\n");
   expect([manifest.version, manifest.operation, manifest.made_by, rows_loaded]).toEqual([
     3,
     "append",
@@ -50,7 +26,7 @@ test("rows are appended and replaced, as versions with snapshots that readers of
     { id: 2, name: null },
     { id: 3, name: "Cy" },
   ]);
-  const metadata = await load("people");
+  const metadata = await stack.load("people");
   const { summary } = metadata.snapshots.at(-1);
   expect(summary).toMatchObject({
     ...{ operation: "append", "added-records": "1", "total-records": "3", "total-data-files": "2" },
@@ -63,43 +39,39 @@ test("rows are appended and replaced, as versions with snapshots that readers of
   for (const { key } of files)
     expect(key).toMatch(/^warehouse:\/\/open\/people-[0-9a-f]{8}\/data\/[0-9a-f]{32}-.*\.parquet$/);
   // Twice the same file is twice its rows.
-  await append("open.people", "name,id\nCy,3\n");
+  await stack.append("open.people", "name,id\nCy,3\n");
   expect(await stack.rows("SELECT count(*)::INT AS n FROM open.people")).toEqual([{ n: 4 }]);
 
   const replaced = await stack.ingest("open.people", "id,name\n9,Zed\n");
   expect(replaced.answer.manifest).toMatchObject({ operation: "replace", row_count: 1 });
   expect(await rows("open.people")).toEqual([{ id: 9, name: "Zed" }]);
   expect(await rows('open."people@3"', "id")).toEqual([{ id: 1 }, { id: 2 }, { id: 3 }]);
-  expect((await load("people")).snapshots.at(-1).summary).toMatchObject({
+  expect((await stack.load("people")).snapshots.at(-1).summary).toMatchObject({
     ...{ operation: "overwrite", "deleted-data-files": "3", "deleted-records": "4", "total-records": "1" },
   });
   expect(await stack.leftovers()).toEqual([]);
 });
 
 test("a commit of an engine that comes between is kept, and the rows go on top of it", async () => {
-  const metadata = await tables.make("between");
-  beforeCommit = () =>
-    tables.ask("POST", path("between"), {
-      requirements: [],
-      updates: [{ action: "set-properties", updates: { by: "engine" } }],
-    });
-  const { manifest } = await append("open.between", "id,name\n1,Ann\n");
+  const metadata = await stack.tables.make("between");
+  stack.beforeCommit(() => stack.change("between", { action: "set-properties", updates: { by: "engine" } }));
+  const { manifest } = await stack.append("open.between", "id,name\n1,Ann\n");
   expect(manifest.version).toBe(3);
-  expect((await load("between")).properties).toMatchObject({ by: "engine" });
+  expect((await stack.load("between")).properties).toMatchObject({ by: "engine" });
   // An engine that has not seen it has to look again.
-  const stale = await tables.append("between", metadata, [{ path: "a.parquet", rows: 1 }]);
+  const stale = await stack.tables.append("between", metadata, [{ path: "a.parquet", rows: 1 }]);
   expect(stale.status).toBe(409);
-  await Promise.all([2, 3, 4, 5].map((id) => append("open.between", `id,name\n${id},x\n`)));
+  await Promise.all([2, 3, 4, 5].map((id) => stack.append("open.between", `id,name\n${id},x\n`)));
   expect((await rows("open.between", "id")).map(({ id }) => id)).toEqual([1, 2, 3, 4, 5]);
 });
 
 test("columns drift as those of datasets: refused by name, or taken with evolve=true; and change by PATCH's verb", async () => {
-  await tables.make("columns");
-  await append("open.columns", "id,name\n1,Ann\n");
+  await stack.tables.make("columns");
+  await stack.append("open.columns", "id,name\n1,Ann\n");
   const drifted = await stack.ingest("open.columns", "id,name,age\n2,Bo,30\n", "&mode=append");
   expect([drifted.status, drifted.error.type]).toEqual([409, "schema_drift"]);
   expect(drifted.error.message).toContain("age");
-  await append("open.columns", "id,name,age\n2,Bo,30\n", "&evolve=true");
+  await stack.append("open.columns", "id,name,age\n2,Bo,30\n", "&mode=append&evolve=true");
   expect(await rows("open.columns")).toEqual([
     { id: 1, name: "Ann", age: null },
     { id: 2, name: "Bo", age: 30 },
@@ -113,7 +85,7 @@ test("columns drift as those of datasets: refused by name, or taken with evolve=
     add: [{ name: "note", type: "VARCHAR" }],
   });
   expect(changed).toMatchObject({ operation: "evolve" });
-  const { schemas, "current-schema-id": current } = await load("columns");
+  const { schemas, "current-schema-id": current } = await stack.load("columns");
   expect(schemas).toHaveLength(3);
   expect(
     schemas
@@ -127,7 +99,7 @@ test("columns drift as those of datasets: refused by name, or taken with evolve=
       [4, "note"],
     ],
   ]);
-  await append("open.columns", "note,title,id,age\nhello,Cy,3,\n");
+  await stack.append("open.columns", "note,title,id,age\nhello,Cy,3,\n");
   expect(await rows("open.columns")).toEqual([
     { age: null, id: 1, title: "Ann", note: null },
     { age: 30, id: 2, title: "Bo", note: null },
@@ -138,7 +110,7 @@ test("columns drift as those of datasets: refused by name, or taken with evolve=
 test("a dataset that was opened takes rows as before", async () => {
   await stack.ingest("opened", "id,name\n1,Ann\n");
   await stack.catalogd.open({ name: "opened" });
-  await append("opened", "id,name\n2,Bo\n");
+  await stack.append("opened", "id,name\n2,Bo\n");
   expect(await rows("opened")).toEqual([
     { id: 1, name: "Ann" },
     { id: 2, name: "Bo" },
@@ -147,11 +119,10 @@ test("a dataset that was opened takes rows as before", async () => {
 });
 
 const refusals: [name: string, params: string, properties: object, words: RegExp][] = [
-  ["reject", "&mode=append&on_error=reject", {}, /takes no on_error=reject/],
   ["format3", "&mode=append", { "format-version": "3" }, /has format 3/],
 ];
 test.each(refusals)("refused: %s", async (name, params, properties, words) => {
-  await tables.make(name, properties as Record<string, string>);
+  await stack.tables.make(name, properties as Record<string, string>);
   const { status, error } = await stack.ingest(`open.${name}`, "id,name\n1,Ann\n", params);
   expect([status, error.type]).toEqual([422, "unprocessable"]);
   expect(error.message).toMatch(words);
@@ -159,7 +130,7 @@ test.each(refusals)("refused: %s", async (name, params, properties, words) => {
 });
 
 test("refused: a table that is not there, a column that rows are sorted by, new columns beside partitions", async () => {
-  await tables.make("parted");
+  await stack.tables.make("parted");
   const spec = {
     "spec-id": 1,
     fields: [{ "source-id": 1, "field-id": 1000, name: "b", transform: "bucket[4]" }],
@@ -168,9 +139,7 @@ test("refused: a table that is not there, a column that rows are sorted by, new 
     "order-id": 1,
     fields: [{ "source-id": 2, transform: "identity", direction: "asc", "null-order": "nulls-first" }],
   };
-  const change = (name: string, ...updates: object[]) =>
-    tables.ask("POST", path(name), { requirements: [], updates });
-  await change("parted", { action: "add-spec", spec }, { action: "set-default-spec", "spec-id": -1 });
+  await stack.change("parted", { action: "add-spec", spec }, { action: "set-default-spec", "spec-id": -1 });
   const parted = await stack.ingest("open.parted", "id,name\n1,Ann\n", "&mode=append&evolve=true");
   expect([parted.status, parted.error.message]).toEqual([
     422,
@@ -183,9 +152,91 @@ test("refused: a table that is not there, a column that rows are sorted by, new 
   ]);
   expect(missing.status).toBeGreaterThanOrEqual(400);
   expect(missing.status).toBeLessThan(500);
-  await tables.make("sorted");
-  await change("sorted", { action: "add-sort-order", "sort-order": order });
+  await stack.tables.make("sorted");
+  await stack.change("sorted", { action: "add-sort-order", "sort-order": order });
   expect(stack.catalogd.evolve({ name: "open.sorted", drop: ["name"] })).rejects.toMatchObject({
     message: expect.stringContaining("column 'name' cannot go"),
   });
+});
+
+describe("on_error=reject", () => {
+  const rejects = (name: string) =>
+    stack.rows(`SELECT line, "column", text, version FROM ${name}__rejects ORDER BY version, line`);
+
+  test("bad rows are a dataset beside the table, by the table's commit", async () => {
+    await stack.tables.make("dirty");
+    const bad = "id,name\n1,Ann\nx,Bo\n3,Cy\n4,D,5\n";
+    const first = await stack.append("open.dirty", bad, "&mode=append&on_error=reject&types=id:BIGINT");
+    expect(first).toMatchObject({
+      rows_in: 4,
+      rows_loaded: 2,
+      rows_rejected: 2,
+      rejects: "open.dirty__rejects",
+    });
+    expect(await rows("open.dirty", "id")).toEqual([{ id: 1 }, { id: 3 }]);
+    expect(await rejects("open.dirty")).toEqual([
+      { line: 3, column: "id", text: "x,Bo", version: 2 },
+      { line: 5, column: "name", text: "4,D,5", version: 2 },
+    ]);
+    // A commit that comes between takes the number: what the rejected rows say of it follows.
+    stack.beforeCommit(() => stack.change("dirty", { action: "set-properties", updates: { by: "engine" } }));
+    await stack.append("open.dirty", "id,name\n5,Ed\ny,Fy\n", "&mode=append&on_error=reject&types=id:BIGINT");
+    expect((await rejects("open.dirty")).at(-1)).toEqual({ line: 3, column: "id", text: "y,Fy", version: 4 });
+    expect((await stack.catalogd.manifest({ name: "open.dirty" })).version).toBe(4);
+    const gone = await stack.append("open.dirty", "id,name\n6,Gil\n", "&mode=replace&on_error=reject");
+    expect([gone.rows_rejected, await rejects("open.dirty")]).toEqual([0, []]);
+    expect(await stack.leftovers()).toEqual([]);
+  });
+
+  test("engines read the rejected rows, and change nothing of them", async () => {
+    await stack.tables.make("seen");
+    await stack.append("open.seen", "id,name\n1,A\nx,B\n", "&mode=append&on_error=reject&types=id:BIGINT");
+    const at = "/namespaces/open/tables";
+    const listed = await stack.tables.ask("GET", at);
+    expect(listed.body.identifiers).toContainEqual({ namespace: ["open"], name: "seen__rejects" });
+    const { status, body } = await stack.tables.ask("GET", `${at}/seen__rejects`);
+    expect([status, body.metadata.snapshots.at(-1).summary["total-records"]]).toEqual([200, "1"]);
+    for (const [method, path, sent] of [
+      ["POST", `${at}/seen__rejects`, { requirements: [], updates: [] }],
+      ["DELETE", `${at}/seen__rejects`, undefined],
+    ] as const)
+      expect((await stack.tables.ask(method, path, sent)).status).toBe(403);
+    const made = await stack.tables.ask("POST", at, { name: "seen__rejects", schema });
+    expect(made.status).toBe(409);
+  });
+
+  test("an upsert takes the good rows, and sets the others aside; of a dataset as well", async () => {
+    await stack.tables.make("keyed");
+    for (const name of ["open.keyed", "keyed"]) {
+      await stack.append(name, "id,name\n1,Ann\n2,Bo\n", "&mode=append");
+      const put = "&mode=upsert&key=id&on_error=reject&types=id:BIGINT";
+      const answer = await stack.append(name, "id,name\n2,Bob\nx,Cy\n3,Di\n", put);
+      expect(answer).toMatchObject({ rows_loaded: 2, rows_rejected: 1, rows_replaced: 1 });
+      expect(await rows(name)).toEqual([
+        { id: 1, name: "Ann" },
+        { id: 2, name: "Bob" },
+        { id: 3, name: "Di" },
+      ]);
+      expect(await rejects(name)).toEqual([
+        { line: 3, column: "id", text: "x,Cy", version: answer.manifest.version },
+      ]);
+      // Nothing but bad rows: the table stays as it is.
+      const none = await stack.append(name, "id,name\nz,Cy\n", put);
+      expect([none.manifest.version, none.rows_rejected]).toEqual([answer.manifest.version, 1]);
+      expect(await rejects(name)).toHaveLength(2);
+    }
+  });
+});
+
+const long = "t".repeat(92);
+test.each([
+  ["taken", "open.taken", /an open table has this name/],
+  [long, `open.${long}`, /has at most 91 characters/],
+])("on_error=reject refused: %s", async (table, name, words) => {
+  await stack.tables.make(table);
+  await stack.tables.make("taken__rejects").catch(() => {});
+  const csv = "id,name\n1,A\nx,B\n";
+  const { status, error } = await stack.ingest(name, csv, "&mode=append&on_error=reject&types=id:BIGINT");
+  expect([status, error.message]).toEqual([expect.any(Number), expect.stringMatching(words)]);
+  expect((await stack.catalogd.manifest({ name })).version).toBe(1);
 });

@@ -1,37 +1,24 @@
 /** Rows of open tables that others wrote: by field ids, without what was deleted; and what is refused by name. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { readFileSync, rmSync } from "node:fs";
-import { join } from "node:path";
-import { DuckDBInstance } from "@duckdb/node-api";
 import { type QuerydStack, startQuerydStack } from "../../../support/stacks/queryd.ts";
-import { type AddedFile, type Tables, tablesOf } from "../../../support/tables/open-tables.ts";
+import { createEngineFiles, type EngineFiles } from "../../../support/tables/engine-files.ts";
+import { type Tables, tablesOf } from "../../../support/tables/open-tables.ts";
 
 let stack: QuerydStack;
 let tables: Tables;
-let made = 0;
+let engine: EngineFiles;
 beforeAll(async () => {
   stack = await startQuerydStack();
+  engine = await createEngineFiles(stack.storaged.peer.verbs);
   tables = tablesOf(stack.catalogd.send, stack.storaged.peer.verbs);
 });
-afterAll(() => stack.stop());
+afterAll(async () => {
+  engine.close();
+  await stack.stop();
+});
 
 /** A Parquet file of a statement, in the table's `data/`; field ids as DuckDB takes them. */
-async function file(location: string, select: string, ids?: string): Promise<AddedFile> {
-  const instance = await DuckDBInstance.create(":memory:");
-  const db = await instance.connect();
-  made += 1;
-  const path = join(stack.directory, `made-${made}.parquet`);
-  await db.run(
-    `COPY (${select}) TO '${path}' (FORMAT parquet${ids === undefined ? "" : `, FIELD_IDS ${ids}`})`,
-  );
-  const rows = Number((await db.runAndReadAll(`SELECT count(*) FROM '${path}'`)).getRows()[0]?.[0]);
-  db.closeSync();
-  const bytes = readFileSync(path);
-  rmSync(path);
-  const key = `${location.slice(location.indexOf("/buckets/warehouse/") + "/buckets/warehouse/".length)}/data/f${made}.parquet`;
-  await stack.storaged.peer.verbs.write({ bucket: "warehouse", key, bytes });
-  return { path: `f${made}.parquet`, rows, bytes: bytes.length };
-}
+const file: EngineFiles["file"] = (...given) => engine.file(...given);
 const ids = "{id: 1, name: 2}";
 const rangeOf = (from: number, to: number) =>
   `SELECT i::BIGINT AS id, 'n' || i AS name FROM range(${from}, ${to}) r(i)`;

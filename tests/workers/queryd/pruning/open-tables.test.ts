@@ -1,15 +1,13 @@
 /** Files of open tables are ruled out by the bounds that their writers gave: those are never opened, and no row is lost. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { readFileSync, rmSync } from "node:fs";
-import { join } from "node:path";
-import { type DuckDBConnection, DuckDBInstance } from "@duckdb/node-api";
 import { boundBytes } from "../../../../workers/catalogd/iceberg/bounds.ts";
 import { type QuerydStack, startQuerydStack } from "../../../support/stacks/queryd.ts";
-import { type AddedFile, type Tables, tablesOf } from "../../../support/tables/open-tables.ts";
+import { createEngineFiles, type EngineFiles } from "../../../support/tables/engine-files.ts";
+import { type AddedFile, inWarehouse, type Tables, tablesOf } from "../../../support/tables/open-tables.ts";
 
 let stack: QuerydStack;
 let tables: Tables;
-let db: DuckDBConnection;
+let engine: EngineFiles;
 let located: string[] = [];
 
 beforeAll(async () => {
@@ -28,10 +26,10 @@ beforeAll(async () => {
     }),
   });
   tables = tablesOf(stack.catalogd.send, stack.storaged.peer.verbs);
-  db = await (await DuckDBInstance.create(":memory:")).connect();
+  engine = await createEngineFiles(stack.storaged.peer.verbs);
 });
 afterAll(async () => {
-  db.closeSync();
+  engine.close();
   await stack.stop();
 });
 
@@ -50,18 +48,6 @@ interface Given {
   nulls?: Record<string, number>;
 }
 
-const keyOf = (location: string) =>
-  location.slice(location.indexOf("/buckets/warehouse/") + "/buckets/warehouse/".length);
-
-async function parquet(key: string, select: string, fields: string): Promise<number> {
-  const path = join(stack.directory, "made.parquet");
-  await db.run(`COPY (${select}) TO '${path}' (FORMAT parquet, FIELD_IDS ${fields})`);
-  const bytes = readFileSync(path);
-  rmSync(path);
-  await stack.storaged.peer.verbs.write({ bucket: "warehouse", key, bytes });
-  return bytes.length;
-}
-
 const pairs = <T>(given: Record<string, T>, value: (each: T, name: string) => unknown) =>
   Object.entries(given).map(([name, each]) => ({ key: names.indexOf(name) + 1, value: value(each, name) }));
 
@@ -74,7 +60,7 @@ async function make(name: string, files: readonly Given[], says = true): Promise
   for (const [at, { rows, bounds = {}, nulls = {} }] of files.entries()) {
     const select = `SELECT id::BIGINT AS id, name::VARCHAR AS name, score::DOUBLE AS score, day::DATE AS day FROM (VALUES ${rows.join(", ")}) t(${names})`;
     const path = `f${at}.parquet`;
-    const bytes = await parquet(`${keyOf(metadata.location)}/data/${path}`, select, ids);
+    const { bytes } = await engine.write(`${inWarehouse(metadata.location)}/data/${path}`, select, ids);
     const side = (which: 0 | 1) =>
       pairs(bounds, (pair, column) => {
         const bound = pair[which];
@@ -119,7 +105,7 @@ test("a file whose bounds rule it out is not looked for, nor are deletes that ar
     const path = `d${at}.parquet`;
     const select = `SELECT '${file}' AS file_path, 7::BIGINT AS pos`;
     const fields = "{file_path: 2147483546, pos: 2147483545}";
-    const bytes = await parquet(`${keyOf(location)}/data/${path}`, select, fields);
+    const { bytes } = await engine.write(`${inWarehouse(location)}/data/${path}`, select, fields);
     const bound = [{ key: 2147483546, value: new TextEncoder().encode(file) }];
     const more = { lower_bounds: bound, upper_bounds: bound };
     deletes.push({ path, rows: 1, bytes, content: 1, more });
@@ -151,7 +137,10 @@ test("a file whose bounds rule it out is not looked for, nor are deletes that ar
 
 test("a file that is gone is missed only by those who ask for its rows", async () => {
   const location = await make("gone", plain);
-  await stack.storaged.peer.verbs.erase({ bucket: "warehouse", key: `${keyOf(location)}/data/f3.parquet` });
+  await stack.storaged.peer.verbs.erase({
+    bucket: "warehouse",
+    key: `${inWarehouse(location)}/data/f3.parquet`,
+  });
   expect(await stack.rows("SELECT id FROM open.gone WHERE id = 58")).toEqual([{ id: 58 }]);
   await expect(stack.rows("SELECT id FROM open.gone WHERE id = 33")).rejects.toThrow("it is missing");
 });
