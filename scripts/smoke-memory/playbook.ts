@@ -103,7 +103,7 @@ async function recording({ check }: Stage, scene: Scene): Promise<void> {
 
 async function judging(
   { check }: Stage,
-  { lake, search, answer_id, before, playbook_id }: Scene,
+  { lake, corpus, search, answer_id, before, playbook_id }: Scene,
 ): Promise<void> {
   const judge = async (voice: "helpful" | "harmful", times: number): Promise<void> => {
     for (let time = 0; time < times; time++)
@@ -121,6 +121,29 @@ async function judging(
   await check("consolidation tells what it would do and does nothing", async () => {
     const answer = await postJson(lake, "/v1/matrix/playbooks/consolidate", { dry_run: true });
     expectEqual(answer.body, { merged: [], dropped: [], more: false });
+  });
+  await check("a delta adds a note, which a search brings in, and an edit changes it", async () => {
+    const add = { query_text: asked, corpus, note: "look at the date" };
+    const made = await postJson(lake, "/v1/matrix/playbooks/delta", { changes: [{ add }] });
+    const { playbook_id: id = "" } =
+      (made.body as { playbooks: { playbook_id: string }[] }).playbooks[0] ?? {};
+    const edit = {
+      method: "PATCH",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ note: "look at the card" }),
+    };
+    expectStatus(await lake.send(`/v1/matrix/playbooks/${id}`, edit), 200);
+    const found = await postJson(lake, "/v1/matrix/search", {
+      query_text: paraphrased,
+      corpora: [corpus],
+      use_playbook: true,
+    });
+    const { notes = [] } = found.body as { notes?: { note: string }[] };
+    expectEqual(
+      notes.map(({ note }) => note),
+      ["look at the card"],
+    );
+    expectStatus(await lake.send(`/v1/matrix/playbooks/${id}`, { method: "DELETE" }), 200);
   });
   await check("forgotten, it lifts nothing", async () => {
     expectStatus(await lake.send(`/v1/matrix/playbooks/${playbook_id}`, { method: "DELETE" }), 200);

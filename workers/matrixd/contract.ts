@@ -8,12 +8,12 @@ import {
   internal,
   nextPage,
   pageFields,
+  patch,
   post,
   put,
   raw,
   t,
 } from "../../runtime/contract/contract.ts";
-import { TraceUid } from "../pathwayd/contract.ts";
 import {
   Chunk,
   Corpus,
@@ -25,11 +25,13 @@ import {
   Mode,
   name,
   Playbook,
+  PlaybookDelta,
+  PlaybookEdit,
+  PlaybookNote,
   Profile,
-  query,
+  Recording,
   SearchBody,
   share,
-  tags,
   time,
 } from "./schemas/schemas.ts";
 
@@ -89,6 +91,8 @@ export const matrixd = contract("matrixd", {
       errors: t.Array(closed({ corpus: name, type: t.String(), message: t.String() })),
       mode: Mode,
       profile: t.Optional(name),
+      /** With `use_playbook`: notes on how queries like this one are answered, the strongest first. */
+      notes: t.Optional(t.Array(PlaybookNote)),
       /** What each step took, in milliseconds. */
       took_ms: t.Record(t.String(), t.Number()),
     }),
@@ -134,17 +138,10 @@ export const matrixd = contract("matrixd", {
   record: post("/matrix/playbooks/record", {
     resumable: true,
     refusals: [408, 502],
-    summary: "Remembers that an answer worked for a query; one that says the same is strengthened instead.",
+    summary:
+      "Remembers that an answer worked for a query, or a note that helps with it; one that says the same is strengthened instead.",
     status: 201,
-    body: closed({
-      query_text: query,
-      answer_id: id,
-      corpus: name,
-      score: t.Optional(share),
-      tags: t.Optional(tags),
-      trace_uid: t.Optional(TraceUid),
-      note: t.Optional(t.String({ maxLength: 4096 })),
-    }),
+    body: Recording,
     reply: closed({ playbook: Playbook, merged: t.Boolean() }),
   }),
   playbooks: get("/matrix/playbooks", {
@@ -162,6 +159,24 @@ export const matrixd = contract("matrixd", {
     summary: "One playbook.",
     params: closed({ playbook_id: t.String({ maxLength: 200 }) }),
     reply: Playbook,
+  }),
+  edit: patch("/matrix/playbooks/:playbook_id", {
+    resumable: true,
+    summary: "Changes words, note, tags or score of a playbook; its feedback and trace stay.",
+    params: closed({ playbook_id: t.String({ maxLength: 200 }) }),
+    body: PlaybookEdit,
+    reply: Playbook,
+  }),
+  delta: post("/matrix/playbooks/delta", {
+    resumable: true,
+    refusals: [408, 502],
+    summary: "Several changes of playbooks, in order: all of them are made, or none.",
+    body: closed({ changes: t.Array(PlaybookDelta, { minItems: 1, maxItems: 200 }) }),
+    reply: closed({
+      /** Those that were made or changed, as they are now. */
+      playbooks: t.Array(Playbook),
+      forgotten: t.Array(t.String()),
+    }),
   }),
   helpful: post("/matrix/playbooks/:playbook_id/helpful", {
     resumable: true,

@@ -164,7 +164,7 @@ const PlaybookTable = ({ playbooks }: Playbooks) => (
     heads={says.playbookHeads}
     rows={playbooks.map((each) => [
       each.query_text,
-      each.answer_id,
+      each.answer_id ?? each.note ?? "",
       each.corpus,
       each.score.toPrecision(2),
       each.helpful,

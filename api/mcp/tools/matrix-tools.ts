@@ -71,6 +71,7 @@ export const searchMatrix = (gateway: GatewayClient): Tool => ({
     if (reply.hits.length === 0) lines.push("Nothing was found.");
     if (omitted > 0)
       lines.push(`${omitted} hits more were left out: ask for fewer, or leave include_text out.`);
+    for (const { note, because } of reply.notes ?? []) lines.push(`Note: ${note}`, `   ${because}`);
     // An agent has no other way to learn the names.
     if (reply.errors.some(({ type }) => type === "not_found"))
       lines.push(`corpora there are: ${(await corpusNames(gateway, signal)).join(", ") || "none yet"}`);
@@ -96,12 +97,15 @@ export const recordPlaybook = (gateway: GatewayClient): Tool => ({
   input: derive(inputSchema(record), {
     refine: {
       query_text: { description: "The query, as the user put it." },
-      answer_id: { description: "The id of the hit that worked." },
+      answer_id: { description: "The id of the hit that worked; leave it out where a note is the lesson." },
       corpus: { description: "The corpus of that hit." },
       score: { description: "How good the answer was, 0 to 1." },
       tags: { description: "Words to find it by." },
       trace_uid: { description: "The pathway trace it came from." },
-      note: { description: "Why it worked." },
+      note: {
+        description:
+          "Why it worked; without answer_id the lesson itself, which searches for similar queries bring up.",
+      },
     },
   }),
   output: record.reply,
@@ -113,7 +117,7 @@ export const recordPlaybook = (gateway: GatewayClient): Tool => ({
       { signal },
     );
     const { playbook, merged } = structured;
-    const text = `${merged ? "Strengthened" : "Remembered"}: for "${playbook.query_text}" the answer ${playbook.answer_id} of ${playbook.corpus} worked (playbook ${playbook.playbook_id}, helpful ${playbook.helpful}, harmful ${playbook.harmful}).`;
+    const text = `${merged ? "Strengthened" : "Remembered"}: for "${playbook.query_text}" ${playbook.answer_id === undefined ? "a note on" : `the answer ${playbook.answer_id} of`} ${playbook.corpus} (playbook ${playbook.playbook_id}, helpful ${playbook.helpful}, harmful ${playbook.harmful}).`;
     return { structured, text };
   },
 });

@@ -9,7 +9,7 @@ import type { Corpora } from "../corpora/corpora.ts";
 import { hasFaded, misleads } from "./boost.ts";
 import { likeOf } from "./likeness.ts";
 import { evidenceOf, merged } from "./merge.ts";
-import { answerKey, type PlaybookEntry, type PlaybookFields } from "./state.ts";
+import { answerKey, type PlaybookEntry, type PlaybookFields, sayingKey } from "./state.ts";
 import type { PlaybookStore } from "./store.ts";
 import type { WordingVectors } from "./wordings.ts";
 
@@ -70,7 +70,7 @@ async function planned(
   let gone = 0;
   for (const entry of oldestFirst(parts.store.state.all())) {
     const because = whyDropped(parts, entry.playbook);
-    if (because === undefined) groupOf(groups, answerKey(entry.playbook)).push(entry);
+    if (because === undefined) groupOf(groups, sayingKey(entry.playbook)).push(entry);
     else if (gone < goneMax) {
       plan.drops.push({ entry, because });
       gone += 1;
@@ -154,7 +154,7 @@ async function carriedOut({ store, clock }: ConsolidationParts, plan: Plan): Pro
   const merges = await pMap(
     plan.merges,
     async (merge) =>
-      store.change(answerKey(merge.kept.playbook), async () => {
+      store.change([answerKey(merge.kept.playbook)], async () => {
         if (![merge.kept, ...merge.gone].every(isSame)) return { result: [] };
         const at = timestamp(clock);
         const into = (playbook: PlaybookFields, entry: PlaybookEntry) =>
@@ -167,7 +167,7 @@ async function carriedOut({ store, clock }: ConsolidationParts, plan: Plan): Pro
   const drops = await pMap(
     plan.drops,
     async (drop) =>
-      store.change(answerKey(drop.entry.playbook), async () =>
+      store.change([answerKey(drop.entry.playbook)], async () =>
         isSame(drop.entry)
           ? { change: { put: [], gone: [idOf(drop.entry)] }, result: [drop] }
           : { result: [] },

@@ -11,8 +11,9 @@ import { unit, type WordingVectors } from "./wordings.ts";
 export interface PlaybookMatch {
   playbook_id: string;
   corpus: string;
-  /** The row's id in its dataset. */
-  answer_id: string;
+  /** The row's id in its dataset; absent where the note is all there is. */
+  answer_id: string | undefined;
+  note: string | undefined;
   /** Cosine between the query and the nearest wording of the playbook. */
   similarity: number;
   /** Added to the score of the answer; 0 or more, at most `boostMax` of boost.ts. */
@@ -108,11 +109,13 @@ const byBoost = (a: Candidate, b: Candidate): number =>
 function bestOfAnswers(near: Candidate[]): PlaybookMatch[] {
   const answers = new Map<string, PlaybookMatch>();
   for (const { entry, facts, boost } of near.filter((one) => one.boost > 0).sort(byBoost)) {
-    const { playbook_id, corpus, answer_id, query_text } = entry.playbook;
-    const key = JSON.stringify([corpus, answer_id]);
+    const { playbook_id, corpus, answer_id, query_text, note } = entry.playbook;
+    const key = answer_id === undefined ? playbook_id : JSON.stringify([corpus, answer_id]);
     if (answers.has(key)) continue;
-    const because = `it answered '${shown(query_text)}': ${boostBecause(facts)}`;
-    answers.set(key, { playbook_id, corpus, answer_id, similarity: facts.similarity, boost, because });
+    const did = answer_id === undefined ? "helped with" : "answered";
+    const because = `it ${did} '${shown(query_text)}': ${boostBecause(facts)}`;
+    const { similarity } = facts;
+    answers.set(key, { playbook_id, corpus, answer_id, note, similarity, boost, because });
     if (answers.size === matchesMax) break;
   }
   return [...answers.values()];

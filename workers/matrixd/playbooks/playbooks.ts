@@ -11,11 +11,12 @@ import type { Embedd } from "../../embedd/contract.ts";
 import type { Pathwayd } from "../../pathwayd/contract.ts";
 import type { Matrixd } from "../contract.ts";
 import type { Corpora } from "../corpora/corpora.ts";
+import { countFeedback, delta, deltaReply, edit, forget, record } from "./changes.ts";
 import { createConsolidation } from "./consolidation.ts";
 import { createPlaybookMatches, type PlaybookMatches } from "./matching.ts";
 import { pageOf } from "./pages.ts";
-import { countFeedback, forget, found, record } from "./recording.ts";
-import type { PlaybookFields } from "./state.ts";
+import { found } from "./recording.ts";
+import type { PlaybookChange, PlaybookFields } from "./state.ts";
 import { openPlaybookStore, type PlaybookStore } from "./store.ts";
 import { createPlaybookTraces } from "./traces.ts";
 import { createWordingVectors } from "./wordings.ts";
@@ -39,7 +40,16 @@ interface PlaybookParts extends MarkKeeping {
 
 type PlaybookVerbs = Pick<
   VerbsOf<Matrixd>,
-  "record" | "playbooks" | "playbook" | "helpful" | "harmful" | "forget" | "consolidate" | "playbooksSince"
+  | "record"
+  | "playbooks"
+  | "playbook"
+  | "edit"
+  | "delta"
+  | "helpful"
+  | "harmful"
+  | "forget"
+  | "consolidate"
+  | "playbooksSince"
 >;
 
 export interface Playbooks {
@@ -84,6 +94,8 @@ function closedPlaybooks(why: ServiceError): Playbooks {
     record: refuse,
     playbooks: refuse,
     playbook: refuse,
+    edit: refuse,
+    delta: refuse,
     helpful: refuse,
     harmful: refuse,
     forget: refuse,
@@ -121,7 +133,9 @@ async function openAll(given: PlaybookParts, store: PlaybookStore): Promise<Play
   };
 }
 
-const same = (playbook: PlaybookFields) => playbook;
+/** What the start found of a request that was carried out: its whole change. */
+type Found = PlaybookChange & { put: [PlaybookFields]; gone: [string] };
+const changed = ({ put: [playbook] }: Found) => playbook;
 
 type Opened = PlaybookParts & {
   store: Awaited<ReturnType<typeof openPlaybookStore>>;
@@ -135,21 +149,23 @@ function playbookVerbs(parts: Opened): PlaybookVerbs {
   return {
     record: unlessFound(
       (input, context) => record(parts, input, context),
-      (playbook: PlaybookFields) => ({ playbook, merged: playbook.created_at !== playbook.updated_at }),
+      ({ put: [playbook] }: Found) => ({ playbook, merged: playbook.created_at !== playbook.updated_at }),
     ),
     playbooks: (input, { signal }) => pageOf(parts, input, signal),
     playbook: async ({ playbook_id }) => found(store, playbook_id).playbook,
+    edit: unlessFound((input, context) => edit(parts, input, context), changed),
+    delta: unlessFound(({ changes }, context) => delta(parts, changes, context), deltaReply),
     helpful: unlessFound(
-      ({ playbook_id }, context) => countFeedback(parts, playbook_id, "helpful", context),
-      same,
+      ({ playbook_id: id }, context) => countFeedback(parts, { kind: "helpful", id }, context),
+      changed,
     ),
     harmful: unlessFound(
-      ({ playbook_id }, context) => countFeedback(parts, playbook_id, "harmful", context),
-      same,
+      ({ playbook_id: id }, context) => countFeedback(parts, { kind: "harmful", id }, context),
+      changed,
     ),
     forget: unlessFound(
       ({ playbook_id }, context) => forget(parts, playbook_id, context),
-      (gone: { playbook_id: string }) => gone,
+      ({ gone: [playbook_id] }: Found) => ({ playbook_id }),
     ),
     consolidate: async ({ dry_run: dryRun = false, accept_damage = false }, { signal }) => {
       if (accept_damage && !dryRun) await store.acceptDamage();

@@ -1,5 +1,6 @@
 /** The playbooks in memory, and the records that make them: what the log holds is replayed through `apply`. */
 import type { Playbook } from "../schemas/schemas.ts";
+import { plainText } from "./merge.ts";
 
 export type PlaybookFields = Readonly<Playbook>;
 
@@ -27,20 +28,27 @@ export interface PlaybookState {
   apply: (change: PlaybookChange) => void;
   get: (id: string) => PlaybookEntry | undefined;
   /** Those that say the same answer for the same trace: only such can be merged. */
-  alike: (like: Answering) => PlaybookEntry[];
+  alike: (like: Saying) => PlaybookEntry[];
   ofCorpus: (corpus: string) => Iterable<PlaybookEntry>;
   all: () => Iterable<PlaybookEntry>;
   size: () => number;
 }
 
 type Answering = Pick<PlaybookFields, "corpus" | "answer_id" | "trace_uid">;
+type Saying = Answering & Pick<PlaybookFields, "note">;
 
 /**
  * What playbooks must share to be one. The trace belongs to it: a playbook is retired with its trace, and what another
  * trace taught must stay.
  */
 export const answerKey = ({ corpus, answer_id, trace_uid }: Answering): string =>
-  JSON.stringify([corpus, answer_id, trace_uid ?? null]);
+  JSON.stringify([corpus, answer_id ?? null, trace_uid ?? null]);
+
+/** The same for those without an answer: they say the same when their notes do. */
+export const sayingKey = (playbook: Saying): string =>
+  playbook.answer_id === undefined
+    ? JSON.stringify([answerKey(playbook), plainText(playbook.note ?? "")])
+    : answerKey(playbook);
 
 export function createPlaybookState(): PlaybookState {
   const byId = new Map<string, PlaybookEntry>();
@@ -70,7 +78,10 @@ export function createPlaybookState(): PlaybookState {
       change.put.forEach(put);
     },
     get: (id) => byId.get(id),
-    alike: (like) => [...(byAnswer.get(answerKey(like)) ?? [])],
+    alike: (like) =>
+      [...(byAnswer.get(answerKey(like)) ?? [])].filter(
+        ({ playbook }) => sayingKey(playbook) === sayingKey(like),
+      ),
     ofCorpus: (corpus) => byCorpus.get(corpus)?.values() ?? [],
     all: () => byId.values(),
     size: () => byId.size,

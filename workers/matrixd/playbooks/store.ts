@@ -31,8 +31,12 @@ const refusal = () =>
 
 export interface PlaybookStore {
   state: Omit<PlaybookState, "apply">;
-  /** Runs `plan` when no other change of the answer is under way, and stores what it gives before it resolves. */
-  change: <R>(answer: string, plan: () => Promise<Planned<R>>, operation?: Operation) => Promise<R>;
+  /** Runs `plan` when no other change of the answers is under way, and stores what it gives before it resolves. */
+  change: <R>(
+    answers: readonly string[],
+    plan: () => Promise<Planned<R>>,
+    operation?: Operation,
+  ) => Promise<R>;
   /** What was found damaged; empty when nothing was, or when it was accepted. */
   problems: () => string[];
   atRest: LineLog<PlaybookChange>["atRest"];
@@ -72,7 +76,7 @@ export async function openPlaybookStore(
     kept,
     replay: (change) => {
       state.apply(change);
-      idempotency?.found(change.op, () => change.put[0] ?? { playbook_id: change.gone[0] });
+      idempotency?.found(change.op, () => change);
     },
     ...(budget && { memory: { budget, perByte: memoryPerByte } }),
   });
@@ -114,7 +118,7 @@ export async function openPlaybookStore(
     writing += 1;
     try {
       // Forgetting and merging must go on where nothing more fits.
-      await file.append(change, { always: change.put.length === 0 || change.gone.length > 0 });
+      await file.append(change, { always: change.gone.length >= change.put.length });
       state.apply(change);
       records += 1;
     } finally {
@@ -127,8 +131,8 @@ export async function openPlaybookStore(
   const exclusively = createKeyedMutex({ waitingMax, refusal });
   return {
     state,
-    change: (answer, plan, operation) =>
-      exclusively(answer, async () => {
+    change: (answers, plan, operation) =>
+      inAll(exclusively, [...new Set(answers)].sort(), async () => {
         const { change, result } = await plan();
         if (change) await write(operation ? { ...change, op: operation.id } : change);
         return result;
@@ -145,6 +149,13 @@ export async function openPlaybookStore(
     },
   };
 }
+
+/** Takes the locks one after another, in one order for all: two changes never wait for each other. */
+const inAll = <R>(
+  exclusively: (key: string, work: () => Promise<R>) => Promise<R>,
+  [first, ...rest]: readonly string[],
+  work: () => Promise<R>,
+): Promise<R> => (first === undefined ? work() : exclusively(first, () => inAll(exclusively, rest, work)));
 
 const problemsOf = ({ damaged, damagedCount }: LogReport): string[] => {
   const [first] = damaged;

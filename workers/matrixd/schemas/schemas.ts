@@ -1,6 +1,7 @@
 /** The shapes that matrixd's contract speaks of. */
 import type { Static } from "@sinclair/typebox";
 import { closed, t } from "../../../runtime/contract/contract.ts";
+import { TraceUid } from "../../pathwayd/contract.ts";
 
 export const name = t.String({
   pattern: "^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$",
@@ -145,7 +146,8 @@ export const SearchBody = closed({
 export const Playbook = closed({
   playbook_id: t.String(),
   query_text: query,
-  answer_id: id,
+  /** The row that answered; absent where the note is what helps. */
+  answer_id: t.Optional(id),
   corpus: name,
   /** How good the answer was, 0 to 1. */
   score: share,
@@ -163,6 +165,51 @@ export const Playbook = closed({
   aliases: t.Optional(t.Array(query)),
 });
 export type Playbook = Static<typeof Playbook>;
+
+/** What is recorded: an answer that worked, or with `note` alone a strategy. */
+export const Recording = closed({
+  query_text: query,
+  answer_id: t.Optional(id),
+  corpus: name,
+  score: t.Optional(share),
+  tags: t.Optional(tags),
+  trace_uid: t.Optional(TraceUid),
+  /** Needed without `answer_id`: searches for similar queries bring it in. */
+  note: t.Optional(t.String({ minLength: 1, maxLength: 4096 })),
+});
+export type Recording = Static<typeof Recording>;
+
+const editable = {
+  query_text: t.Optional(query),
+  note: t.Optional(t.String({ minLength: 1, maxLength: 4096 })),
+  tags: t.Optional(tags),
+  score: t.Optional(share),
+};
+/** What an edit changes; what is not named stays, and so do feedback, trace and corpus. */
+export const PlaybookEdit = closed(editable);
+export type PlaybookEdit = Static<typeof PlaybookEdit>;
+
+const playbookId = t.String({ minLength: 1, maxLength: 200 });
+/** One change of a delta: exactly one of these. */
+export const PlaybookDelta = closed({
+  add: t.Optional(Recording),
+  edit: t.Optional(closed({ playbook_id: playbookId, ...editable })),
+  /** Ids of playbooks. */
+  helpful: t.Optional(playbookId),
+  harmful: t.Optional(playbookId),
+  forget: t.Optional(playbookId),
+});
+export type PlaybookDelta = Static<typeof PlaybookDelta>;
+
+/** A playbook without an answer that fits a query. */
+export const PlaybookNote = closed({
+  playbook_id: t.String(),
+  corpus: name,
+  note: t.String(),
+  similarity: t.Number(),
+  boost: t.Number(),
+  because: t.String(),
+});
 
 export const Profile = closed({
   name,

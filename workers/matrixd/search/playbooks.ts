@@ -1,4 +1,6 @@
 /** Answers that worked for queries like this one: those among the candidates are lifted, others are brought in. */
+import type { ReplyOf } from "../../../runtime/contract/contract.ts";
+import type { Matrixd } from "../contract.ts";
 import type { PlaybookMatch } from "../playbooks/playbooks.ts";
 import type { MatrixHit } from "../schemas/schemas.ts";
 import type { Candidate, CorpusAnswer, SearchParts } from "./corpus.ts";
@@ -8,8 +10,21 @@ import { scoresOf } from "./vectors.ts";
 
 export type Reasons = NonNullable<MatrixHit["playbooks"]>;
 
+/** What the playbooks say of one search. */
+export interface Said {
+  reasons: Map<Candidate, Reasons>;
+  /** Of playbooks without an answer, the strongest first. */
+  notes: Note[];
+}
+type Note = NonNullable<ReplyOf<Matrixd["endpoints"]["search"]>["notes"]>[number];
+
 /** Answers brought into one search. */
 const matchesMax = 200;
+/** Notes of one answer: a model's context is what they cost. */
+const notesMax = 20;
+
+export const strongestNotes = (notes: readonly Note[]): Note[] =>
+  notes.toSorted((a, b) => b.boost - a.boost || (a.playbook_id < b.playbook_id ? -1 : 1)).slice(0, notesMax);
 
 /**
  * Why each candidate is lifted. Adds to the corpora's candidates the answers that no list had: those that are live
@@ -20,13 +35,14 @@ export async function applyPlaybooks(
   corpora: readonly (CorpusAnswer & { vector: Float32Array })[],
   plan: Pick<SearchPlan, "text" | "filter">,
   signal: AbortSignal,
-): Promise<Map<Candidate, Reasons>> {
+): Promise<Said> {
   const reasons = new Map<Candidate, Reasons>();
   const [first] = corpora;
-  if (!first) return reasons;
+  if (!first) return { reasons, notes: [] };
   const query = { text: plan.text, vector: first.vector, model: first.live.model };
   const names = corpora.map(({ name }) => name);
-  const matches = (await playbooks.match(query, names, signal)).slice(0, matchesMax);
+  const all = await playbooks.match(query, names, signal);
+  const matches = all.filter(isAnswer).slice(0, matchesMax);
   await Promise.all(
     corpora.map(async (asked) => {
       const own = matches.filter(({ corpus, boost }) => corpus === asked.name && boost > 0);
@@ -40,8 +56,14 @@ export async function applyPlaybooks(
       }
     }),
   );
-  return reasons;
+  return { reasons, notes: all.flatMap(noteOf) };
 }
+
+type AnswerMatch = PlaybookMatch & { answer_id: string };
+const isAnswer = (match: PlaybookMatch): match is AnswerMatch => match.answer_id !== undefined;
+
+const noteOf = ({ answer_id, note, ...match }: PlaybookMatch): Note[] =>
+  answer_id === undefined && note !== undefined ? [{ ...match, note }] : [];
 
 /** Several playbooks may name one answer: the strongest counts, so that repeating oneself is no argument. */
 export const boostOfAll = (reasons: Reasons | undefined): number =>
@@ -53,12 +75,12 @@ const reasonOf = (
 ): Reasons[number] => ({ playbook_id, similarity, boost, injected, because });
 
 interface Answer {
-  match: PlaybookMatch;
+  match: AnswerMatch;
   number: number;
 }
 
 /** The answers that are live rows. */
-async function locate({ live }: CorpusAnswer, matches: readonly PlaybookMatch[]): Promise<Answer[]> {
+async function locate({ live }: CorpusAnswer, matches: readonly AnswerMatch[]): Promise<Answer[]> {
   if (matches.length === 0) return [];
   const numbers = await live.numbersOf(matches.map(({ answer_id }) => answer_id));
   return matches.flatMap((match, at) => {

@@ -3,13 +3,13 @@ import type { CallContext, ReplyOf } from "../../../runtime/contract/contract.ts
 import { fail, ServiceError, toWire, type WireError } from "../../../runtime/errors/errors.ts";
 import type { Matrixd } from "../contract.ts";
 import type { LiveCorpus } from "../corpora/corpora.ts";
-import { type Candidate, type CorpusAnswer, type SearchParts, searchCorpus, type Tools } from "./corpus.ts";
+import { type CorpusAnswer, type SearchParts, searchCorpus, type Tools } from "./corpus.ts";
 import { createStopwatch, within } from "./deadline.ts";
 import { toHits } from "./hits.ts";
 import { lookAtTexts } from "./look.ts";
 import { rankAll } from "./order.ts";
 import { planSearch, type SearchInput, type SearchPlan } from "./plan.ts";
-import { applyPlaybooks, type Reasons } from "./playbooks.ts";
+import { applyPlaybooks, type Said, strongestNotes } from "./playbooks.ts";
 import { createSqlFilters } from "./sql-filter.ts";
 
 type Reply = ReplyOf<Matrixd["endpoints"]["search"]>;
@@ -34,12 +34,19 @@ export function searchVerbs(parts: SearchParts): {
           const { asked, errors } = await searchAll(tools, plan, { held, signal });
           if (asked.length === 0) throw noneAnswered(errors);
           await lookAtTexts(tools, asked, plan, { errors, signal });
-          const reasons = await askPlaybooks(tools, asked, plan, { errors, signal });
+          const { reasons, notes } = await askPlaybooks(tools, asked, plan, { errors, signal });
           const ranked = rankAll(asked, plan, reasons);
           const hits = await toHits(tools, { ranked, asked, reasons, errors, signal }, plan);
           const { mode, profile } = plan;
           const failed = errors.map(({ corpus, error }) => ({ corpus, ...plainly(error) }));
-          return { hits, errors: failed, mode, took_ms: tookMs, ...(profile !== undefined && { profile }) };
+          return {
+            hits,
+            errors: failed,
+            mode,
+            ...(notes.length > 0 && { notes }),
+            took_ms: tookMs,
+            ...(profile !== undefined && { profile }),
+          };
         });
       } finally {
         // What is still under way belongs to corpora that were late.
@@ -111,8 +118,8 @@ async function askPlaybooks(
   asked: readonly CorpusAnswer[],
   plan: SearchPlan,
   { errors, signal }: { errors: CorpusError[]; signal: AbortSignal },
-): Promise<Map<Candidate, Reasons>> {
-  if (!plan.usePlaybook) return new Map();
+): Promise<Said> {
+  if (!plan.usePlaybook) return { reasons: new Map(), notes: [] };
   const ready = asked.flatMap((one) => (one.vector === undefined ? [] : [{ ...one, vector: one.vector }]));
   const groups = [...Map.groupBy(ready, ({ live }) => live.model).values()];
   const found = await Promise.all(
@@ -125,11 +132,14 @@ async function askPlaybooks(
       } catch (error) {
         signal.throwIfAborted();
         errors.push(...group.map(({ name }) => ({ corpus: name, error: asPlaybooks(error) })));
-        return new Map<Candidate, Reasons>();
+        return { reasons: new Map(), notes: [] };
       }
     }),
   );
-  return new Map(found.flatMap((reasons) => [...reasons]));
+  return {
+    reasons: new Map(found.flatMap(({ reasons }) => [...reasons])),
+    notes: strongestNotes(found.flatMap(({ notes }) => notes)),
+  };
 }
 
 const asPlaybooks = (error: unknown): unknown =>

@@ -79,7 +79,8 @@ export async function collect(
         options,
       )
       .catch(failed("matrixd", "list its playbooks"));
-    for (const playbook of playbooks) store.addPlaybook(playbook);
+    // Notes say no row that answers.
+    for (const playbook of playbooks) if (playbook.answer_id !== undefined) store.addPlaybook(playbook);
     read.playbooks = playbooks.length;
     read.retiredPlaybooks = retired;
   }

@@ -31,6 +31,12 @@ const post = (path: string, body: unknown = {}): Pick<ApiCase, "method" | "path"
   path: `/matrix/${path}`,
   body: body as Record<string, unknown>,
 });
+const edit = (id: string, body: unknown): Pick<ApiCase, "method" | "path" | "body"> => ({
+  ...put(id, body),
+  method: "PATCH",
+  path: `/matrix/playbooks/${id}`,
+});
+const delta = (...changes: unknown[]) => post("playbooks/delta", { changes });
 const focus = { terms: ["a"] };
 
 const rows: ApiCase[] = [
@@ -55,7 +61,60 @@ const rows: ApiCase[] = [
     "query_text",
     "got 7",
   ),
-  refused("record: no answer", record({ query_text: "q", corpus: "workers" }), "invalid_field", "answer_id"),
+  refused(
+    "record: neither answer nor note",
+    record({ query_text: "q", corpus: "workers" }),
+    "invalid_field",
+    "note: expected a note, or the answer_id",
+  ),
+  refused(
+    "record: a note of spaces",
+    record({ query_text: "q", corpus: "workers", note: " " }),
+    "invalid_field",
+    "note",
+  ),
+  refused(
+    "record: a note on a corpus that is none",
+    record({ query_text: "q", corpus: "nobody", note: "n" }),
+    "not_found",
+    "nobody",
+  ),
+  refused("edit: one that is none", edit("none", { note: "n" }), "not_found", "none"),
+  refused(
+    "edit: nothing",
+    edit("none", {}),
+    "invalid_field",
+    "expected one of query_text, note, tags, score",
+  ),
+  refused("edit: its answer", edit("none", { answer_id: "w1" }), "unknown_field", "answer_id"),
+  refused("edit: words of spaces", edit("none", { query_text: "  " }), "invalid_field", "only spaces"),
+  refused("edit: a score above 1", edit("none", { score: 2 }), "invalid_field", "score"),
+  refused("delta: no changes", delta(), "invalid_field", "changes"),
+  refused(
+    "delta: too many",
+    delta(...Array.from({ length: 201 }, () => ({ helpful: "a" }))),
+    "invalid_field",
+  ),
+  refused(
+    "delta: a change of nothing",
+    delta({ add: good }, {}),
+    "invalid_field",
+    "changes.1: expected one of add, edit",
+    "got none",
+  ),
+  refused(
+    "delta: a change of two kinds",
+    delta({ helpful: "a", forget: "a" }),
+    "invalid_field",
+    "got helpful and forget",
+  ),
+  refused(
+    "delta: one that is none",
+    delta({ add: good }, { helpful: "none" }),
+    "not_found",
+    "changes.1: there is no playbook 'none'",
+  ),
+  refused("delta: an unknown kind", delta({ drop: "a" }), "unknown_field", "drop"),
   refused(
     "record: an answer that is no row",
     record({ ...good, answer_id: "w9999" }),

@@ -80,6 +80,79 @@ describe("recording", () => {
     expect(first.playbook.playbook_id).not.toBe(far.playbook.playbook_id);
   });
 
+  test("a note needs no answer, and is another one when it says something else", async () => {
+    const { verbs, match } = await start();
+    const note = { query_text: asked, corpus: "workers", note: "OSHA cards expire: look at the date" };
+    const first = await verbs.record(note);
+    expect(first.playbook.answer_id).toBeUndefined();
+    const again = await verbs.record({ ...note, note: note.note.toUpperCase() });
+    expect(again).toMatchObject({ merged: true, playbook: { playbook_id: first.playbook.playbook_id } });
+    const other = await verbs.record({ ...note, note: "ask for the night shift" });
+    expect(other.merged).toBe(false);
+    expect(await verbs.consolidate({})).toMatchObject({ merged: [], dropped: [] });
+    const matched = await match(paraphrased);
+    expect(matched.map((each) => each.note).sort()).toEqual([note.note, "ask for the night shift"]);
+    expect(matched[0]?.because).toContain("it helped with");
+  });
+
+  test("an edit changes what it names, and searches find it by its new words", async () => {
+    const { verbs, match } = await start();
+    const { playbook } = await verbs.record({ query_text: "night nurse in Boston", ...answer, tags: ["a"] });
+    await verbs.helpful({ playbook_id: playbook.playbook_id });
+    const edited = await verbs.edit({
+      playbook_id: playbook.playbook_id,
+      query_text: ` ${asked} `,
+      note: "n",
+    });
+    expect(edited).toMatchObject({
+      ...playbook,
+      query_text: asked,
+      note: "n",
+      helpful: 1,
+      confirmed_at: edited.confirmed_at,
+      updated_at: edited.updated_at,
+    });
+    expect((await match(paraphrased)).map(({ playbook_id }) => playbook_id)).toEqual([playbook.playbook_id]);
+    expect(await match("night nurse in Boston")).toEqual([]);
+  });
+
+  test("a delta is made whole or not at all, each change on what those before it made; so it is after a start", async () => {
+    const directory = temporaryDirectory("playbook-deltas");
+    const { verbs } = await start({ directory: directory.path });
+    const { playbook: old } = await verbs.record({ query_text: "night nurse in Boston", ...answer });
+    const { playbook: kept } = await verbs.record({ query_text: "welder in Gary", ...answer });
+    const changes = [
+      { add: { query_text: asked, corpus: "workers", note: "look at the date" } },
+      { helpful: kept.playbook_id },
+      { edit: { playbook_id: kept.playbook_id, note: "TIG" } },
+      { harmful: kept.playbook_id },
+      { forget: old.playbook_id },
+    ];
+    const before = await verbs.playbooks({});
+    const refusedBy = async (change: object, words: string) =>
+      expect(verbs.delta({ changes: [...changes, change] as never })).rejects.toMatchObject({
+        message: expect.stringContaining(words),
+      });
+    await refusedBy({ helpful: old.playbook_id }, "changes.5: there is no playbook");
+    await refusedBy(
+      { add: { query_text: "q", corpus: "workers", answer_id: "none" } },
+      "changes.5: answer_id",
+    );
+    expect(await verbs.playbooks({})).toEqual(before);
+    const made = await verbs.delta({ changes });
+    expect(made.forgotten).toEqual([old.playbook_id]);
+    expect(made.playbooks).toMatchObject([
+      { query_text: asked, note: "look at the date" },
+      { playbook_id: kept.playbook_id, note: "TIG", helpful: 1, harmful: 1 },
+    ]);
+    const after = await verbs.playbooks({});
+    expect(after.playbooks).toHaveLength(2);
+    await stack.stop();
+    const again = await start({ directory: directory.path });
+    expect(await again.verbs.playbooks({})).toEqual(after);
+    directory.remove();
+  });
+
   test("twenty at once make one", async () => {
     const { verbs } = await start();
     const all = await Promise.all(

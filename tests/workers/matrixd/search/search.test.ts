@@ -89,6 +89,7 @@ const search = async (body: object) => {
     mode: string;
     profile?: string;
     took_ms: Record<string, number>;
+    notes?: { playbook_id: string }[];
   };
 };
 const ids = ({ hits }: { hits: Any[] }): string[] => hits.map(({ id }) => id);
@@ -333,6 +334,24 @@ describe("playbooks", () => {
     return answer.playbook.playbook_id as string;
   };
   const forget = (id: string) => stack.del(`/playbooks/${id}`);
+
+  test("a note comes with the hits of similar queries, and moves none of them", async () => {
+    const note = "OSHA cards expire: look at the date";
+    const { body: made } = await stack.post("/playbooks/record", {
+      query_text: "fork lift driver in chicago",
+      corpus: "people",
+      note,
+    });
+    const { playbook_id } = made.playbook;
+    const without = await search({ ...body, use_playbook: false });
+    const found = await search(body);
+    expect(found.notes).toMatchObject([{ playbook_id, corpus: "people", note }]);
+    expect(ids(found)).toEqual(ids(without));
+    expect(without.notes).toBeUndefined();
+    expect((await search({ ...body, query_text: "registered nurse" })).notes).toBeUndefined();
+    await forget(playbook_id);
+    expect((await search(body)).notes).toBeUndefined();
+  });
 
   for (const mode of modes) {
     test(`${mode}: an answer among the hits is lifted, and why is said`, async () => {
