@@ -6,7 +6,8 @@ import type { Contract, Peer, Running } from "../../runtime/contract/contract.ts
 import type { Deps } from "../../runtime/service/service.ts";
 import { type Gateway, mcpPath } from "./contract.ts";
 import { createMcpDoor } from "./mcp/mcp.ts";
-import { type Mounted, maintenanceOf, memoryTable, reasonsOf, servicesOf } from "./services/services.ts";
+import type { Mounted } from "./mounted.ts";
+import { maintenanceOf, memoryTable, reasonsOf, servicesOf } from "./services/services.ts";
 
 export async function createGateway(deps: Deps<Mounted>): Promise<Running<Gateway>> {
   const { config, system } = deps;

@@ -35,14 +35,15 @@ export function parseArguments(args: readonly string[], { options, switches, usa
   const valued = ["config", ...options];
   const left = [...args];
   for (let word = left.shift(); word !== undefined; word = left.shift()) {
-    const [, name = "", given] = /^--(\w+)(?:=(.*))?$/s.exec(word) ?? [];
+    const [, name = "", given] = /^--([\w-]+)(?:=(.*))?$/s.exec(word) ?? [];
     if (valued.includes(name)) {
       const value = given ?? left.shift() ?? "";
       if (value === "" || value.startsWith("-")) throw new UsageError(`--${name} needs a value\n${usage}`);
       read.options[name] = value;
     } else if (switches.includes(name) && given === undefined) read.switches.add(name);
     else if (/^--[\w.]+=/.test(word)) read.flags.push(word.slice(2));
-    else if (word.startsWith("-")) throw new UsageError(`unexpected option '${word}'\n${usage}`);
+    else if (word.startsWith("-") && word !== "-")
+      throw new UsageError(`unexpected option '${word}'\n${usage}`);
     else read.plain.push(word);
   }
   return { ...read, file: read.options.config };

@@ -54,6 +54,8 @@ const ownFetch = new Set([
   "runtime/rpc/exchange-server.ts",
   "runtime/upstream/upstream.ts",
   "api/console/browser/api.ts",
+  // In programs of others, in browsers too.
+  "api/client/lakehouse/sending.ts",
 ]);
 export const upstreams = lines(
   (path) => /^(runtime|workers|api)\/.*\.tsx?$/.test(path) && !ownFetch.has(path),

@@ -4,7 +4,7 @@ import { fail } from "../../../runtime/errors/errors.ts";
 import type { Deps } from "../../../runtime/service/service.ts";
 import { describe } from "../../../runtime/telemetry/telemetry.ts";
 import type { McpOverHttp } from "../../mcp/http/http.ts";
-import { type Mounted, mounted } from "../services/services.ts";
+import { type Mounted, mounted } from "../mounted.ts";
 
 /** Of the memory for MCP: for what was sent and may be asked for again; the rest is for results. */
 const replayPart = 1 / 4;

@@ -17,35 +17,11 @@ import type { Idempotency } from "../../../runtime/idempotency/idempotency.ts";
 import type { Invoke } from "../../../runtime/rpc/rpc.ts";
 import type { Deps } from "../../../runtime/service/service.ts";
 import { durable } from "../../../runtime/worker/worker.ts";
-import { catalogd } from "../../../workers/catalogd/contract.ts";
-import { chatd } from "../../../workers/chatd/contract.ts";
-import { embedd } from "../../../workers/embedd/contract.ts";
-import { ingestd } from "../../../workers/ingestd/contract.ts";
-import { matrixd } from "../../../workers/matrixd/contract.ts";
-import { observerd } from "../../../workers/observerd/contract.ts";
-import { pathwayd } from "../../../workers/pathwayd/contract.ts";
-import { queryd } from "../../../workers/queryd/contract.ts";
-import { storaged } from "../../../workers/storaged/contract.ts";
-import { vectord } from "../../../workers/vectord/contract.ts";
 import { mountConsole } from "../../console/console.ts";
 import { gateway } from "../contract.ts";
+import { type Mounted, mounted } from "../mounted.ts";
 import { docsHeaders, docsPage, openApi } from "../openapi/openapi.ts";
 import { type Proxied, proxy } from "./proxy.ts";
-
-/** The services behind the gateway, in the order of the API page. */
-export const mounted = {
-  ingestd,
-  catalogd,
-  queryd,
-  vectord,
-  embedd,
-  pathwayd,
-  matrixd,
-  observerd,
-  chatd,
-  storaged,
-};
-export type Mounted = typeof mounted;
 
 /** Mounts every service's contract under /v1, and the API's description. */
 export function mountServices(face: Face, { config, peers, idempotency }: Deps<Mounted>): void {

@@ -1,7 +1,7 @@
 /** The state of each service: of this process as the supervisor has it, of the others by a probe. */
 import type { Contract, Peer } from "../../../runtime/contract/contract.ts";
 import type { Deps, ServiceStatus } from "../../../runtime/service/service.ts";
-import type { Mounted } from "./mount.ts";
+import type { Mounted } from "../mounted.ts";
 
 /** The result of a service's own readiness probe. */
 interface Probed {

@@ -7,6 +7,7 @@ import {
   type Verb,
 } from "../../../runtime/contract/contract.ts";
 import { fetchUpstream } from "../../../runtime/upstream/upstream.ts";
+import { bodyOf, requestPath } from "../../client/lakehouse/lakehouse.ts";
 import { GatewayFailure, refused, unanswered } from "./failure.ts";
 
 interface CallOptions {
@@ -68,12 +69,16 @@ export function createGatewayClient({ url, token }: GatewayOptions): GatewayClie
   return {
     url,
     call: async (endpoint, input, options) => {
-      const { path, init } = requestOf(endpoint, input as Record<string, unknown>);
-      const response = await send(path, init, options);
+      const given = input as Record<string, unknown>;
+      const { method } = endpoint;
+      const body = bodyOf(endpoint, given);
+      const init = body === undefined ? { method } : { method, headers: json, body };
+      const response = await send(requestPath(endpoint, given, ""), init, options);
       const value = parsed(await textOf(response, options.signal, url), url);
       return checked(endpoint, value) as ReplyOf<typeof endpoint>;
     },
-    post: (path, body, options) => send(path, jsonBody("POST", body), options),
+    post: (path, body, options) =>
+      send(path, { method: "POST", headers: json, body: JSON.stringify(body) }, options),
     upload: (path, { type, bytes }, options) =>
       send(path, { method: "POST", headers: { "content-type": type }, body: bytes }, options),
   };
@@ -92,30 +97,7 @@ function bearerOf(token: GatewayOptions["token"]): string | undefined {
   }
 }
 
-const jsonBody = (method: string, body: unknown): RequestInit => ({
-  method,
-  headers: { "content-type": "application/json", accept: "application/json" },
-  body: JSON.stringify(body),
-});
-
-/** The path with its `:name` parts filled from the input. */
-export const filledPath = (path: string, input: Record<string, unknown>): string =>
-  path.replace(/:(\w+)/g, (_, name: string) => encodeURIComponent(String(input[name])));
-
-/** Path, query and body of a call, each from the one input object, as the contract says. */
-function requestOf(endpoint: Verb, input: Record<string, unknown>): { path: string; init: RequestInit } {
-  const given = (schema: { properties: object } | undefined): [string, unknown][] =>
-    Object.keys(schema?.properties ?? {}).flatMap((name) =>
-      input[name] === undefined ? [] : [[name, input[name]] as [string, unknown]],
-    );
-  const query = new URLSearchParams(given(endpoint.query).map(([name, value]) => [name, String(value)]));
-  const path = filledPath(endpoint.path, input);
-  const { method, body } = endpoint;
-  return {
-    path: query.size > 0 ? `${path}?${query}` : path,
-    init: body ? jsonBody(method, Object.fromEntries(given(body))) : { method },
-  };
-}
+const json = { "content-type": "application/json", accept: "application/json" };
 
 function checked(endpoint: Endpoint & { reply: Verb["reply"] }, value: unknown): unknown {
   try {

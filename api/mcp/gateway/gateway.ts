@@ -3,7 +3,6 @@ export { type CatalogWatch, createCatalogWatch } from "./catalog-changes.ts";
 export {
   chunksOf,
   createGatewayClient,
-  filledPath,
   type GatewayClient,
   isLoopback,
   textOf,

@@ -4,8 +4,9 @@ import { check, closed, inputSchema, t } from "../../../runtime/contract/contrac
 import { fail } from "../../../runtime/errors/errors.ts";
 import { embedd } from "../../../workers/embedd/contract.ts";
 import { Hit, SearchBody, vectord } from "../../../workers/vectord/contract.ts";
+import { requestPath } from "../../client/lakehouse/lakehouse.ts";
 import { truncated } from "../answers/answers.ts";
-import { filledPath, type GatewayClient, GatewayFailure, textOf, withNames } from "../gateway/gateway.ts";
+import { type GatewayClient, GatewayFailure, textOf, withNames } from "../gateway/gateway.ts";
 import { derive, together } from "./schemas.ts";
 import { reading, type Tool } from "./tool.ts";
 
@@ -119,7 +120,7 @@ async function found(
   body: object,
   signal: AbortSignal,
 ): Promise<Static<typeof Hit>[]> {
-  const response = await gateway.post(filledPath(search.path, { name }), body, { signal });
+  const response = await gateway.post(requestPath(search, { name }, ""), body, { signal });
   return hitsOf(await textOf(response, signal, gateway.url));
 }
 

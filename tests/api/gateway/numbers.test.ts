@@ -1,7 +1,7 @@
 /** Every door that takes JSON refuses a number that would be kept as another; what is kept comes back as it came. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import * as arrow from "apache-arrow";
-import { mounted } from "../../../api/gateway/services/mount.ts";
+import { mounted } from "../../../api/gateway/mounted.ts";
 import type { Endpoint } from "../../../runtime/contract/endpoints.ts";
 import { type Product, startProduct } from "../../support/product/product.ts";
 

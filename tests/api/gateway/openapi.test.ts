@@ -1,9 +1,9 @@
 import { describe, expect, test } from "bun:test";
 import { Value } from "@sinclair/typebox/value";
 import { gateway } from "../../../api/gateway/contract.ts";
+import { mounted } from "../../../api/gateway/mounted.ts";
 import { openApi } from "../../../api/gateway/openapi/document.ts";
 import { docsPage } from "../../../api/gateway/openapi/page.ts";
-import { mounted } from "../../../api/gateway/services/mount.ts";
 import type { Contract } from "../../../runtime/contract/endpoints.ts";
 import { durable } from "../../../runtime/worker/durable-endpoints.ts";
 

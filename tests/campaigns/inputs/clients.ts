@@ -7,8 +7,8 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "n
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gateway } from "../../../api/gateway/contract.ts";
+import { mounted } from "../../../api/gateway/mounted.ts";
 import { openApi } from "../../../api/gateway/openapi/document.ts";
-import { mounted } from "../../../api/gateway/services/mount.ts";
 import { durable } from "../../../runtime/worker/durable-endpoints.ts";
 import { type Bounds, run } from "../../../scripts/subprocess/run.ts";
 import { pythonTool } from "../../support/campaigns/python-tool.ts";

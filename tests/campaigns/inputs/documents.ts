@@ -80,8 +80,8 @@ const find = async (text: string, mode = "hybrid"): Promise<string[]> => {
 };
 
 async function load(folder: string): Promise<string> {
-  const program = join(import.meta.dir, "../../../scripts/load/load.ts");
-  const words = [folder, "--corpus", "people", "--again", "--gateway", product?.url ?? ""];
+  const program = join(import.meta.dir, "../../../scripts/lakehouse/lakehouse.ts");
+  const words = ["load", folder, "--corpus", "people", "--again", "--gateway", product?.url ?? ""];
   const run = Bun.spawn([process.execPath, program, ...words], { stdout: "pipe", stderr: "inherit" });
   const out = await new Response(run.stdout).text();
   if ((await run.exited) !== 0) wrong.push(`load ended with ${run.exitCode}: ${out}`);

@@ -1,7 +1,7 @@
 /** `null` in an optional field is the field's absence, in every contract; what takes null keeps it. */
 import { describe, expect, test } from "bun:test";
 import type { TSchema } from "@sinclair/typebox";
-import { mounted } from "../../../api/gateway/services/mount.ts";
+import { mounted } from "../../../api/gateway/mounted.ts";
 import { closed, type Endpoint, inputSchemas, t } from "../../../runtime/contract/endpoints.ts";
 import { check, withoutNulls } from "../../../runtime/contract/validate.ts";
 import { durable } from "../../../runtime/worker/durable-endpoints.ts";

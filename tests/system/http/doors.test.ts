@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { lstatSync, readdirSync } from "node:fs";
 import { join } from "node:path";
-import { mounted } from "../../../api/gateway/services/mount.ts";
+import { mounted } from "../../../api/gateway/mounted.ts";
 import { type Endpoint, methodsOf, placesOf } from "../../../runtime/contract/endpoints.ts";
 import { durable } from "../../../runtime/worker/durable-endpoints.ts";
 import { sendRaw } from "../../support/clients/raw-http.ts";

@@ -1,0 +1,199 @@
+/** The product from a terminal, and its client in the runtimes it is for: both over HTTP alone, against one product. */
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { copyFileSync, mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { createClient } from "../../../api/client/lakehouse/lakehouse.ts";
+import { type Product, startProduct } from "../../support/product/product.ts";
+import { type ModelServer, startModelServer } from "../../support/stacks/chatd.ts";
+import { temporaryDirectory } from "../../support/stacks/in-process.ts";
+
+const root = join(import.meta.dir, "../../..");
+const fixtures = join(root, "tests/fixtures/ingestd/documents");
+const home = temporaryDirectory("lakehouse");
+const folder = join(home.path, "folder");
+const token = "a-token";
+let product: Product;
+let models: ModelServer;
+beforeAll(async () => {
+  mkdirSync(join(folder, "cv"), { recursive: true });
+  for (const name of ["jane.docx", "jane.pdf", "locked.pdf"])
+    copyFileSync(join(fixtures, name), join(folder, "cv", name));
+  writeFileSync(join(folder, "kim.txt"), "Kim Lee, plumber in Osaka");
+  writeFileSync(join(folder, ".hidden"), "x");
+  writeFileSync(join(home.path, "Jobs 2024.csv"), "id,zip,big\n1,02134,9007199254740993\n2,60605,\n");
+  writeFileSync(join(home.path, "more.csv"), "id,zip,big\n3,00501,7\n");
+  writeFileSync(join(home.path, "bad.csv"), "id,name\n1,Ann\n2\n");
+  writeFileSync(join(home.path, "token"), `${token}\n`);
+  models = await startModelServer();
+  writeFileSync(
+    join(home.path, "lakehouse.toml"),
+    `[providers.ollama]\nkind = "ollama"\nbase_url = "${models.url}"\n`,
+  );
+  product = await startProduct({ dataDir: home.path, env: { AUTH_TOKEN: token } });
+});
+afterAll(async () => {
+  await product.end();
+  await models.stop();
+  home.remove();
+});
+
+/** The command as it is typed, by this Bun. */
+async function lakehouse(words: readonly string[], { env = { AUTH_TOKEN: token }, input = "" } = {}) {
+  const program = join(root, "scripts/lakehouse/lakehouse.ts");
+  const run = Bun.spawn([process.execPath, program, ...words], {
+    cwd: home.path,
+    env: { ...process.env, LH_GATEWAY_URL: product.url, ...env },
+    stdin: new Blob([input]),
+    stdout: "pipe",
+    stderr: "pipe",
+  });
+  const [out, err] = await Promise.all([new Response(run.stdout).text(), new Response(run.stderr).text()]);
+  return { code: await run.exited, out, err };
+}
+const into = ["--corpus", "resumes"];
+
+test("a folder: loaded, searchable, the bad file named, exit 1", async () => {
+  const first = await lakehouse(["load", folder, ...into, "--metadata", '{"team":"north"}']);
+  expect(first.err).toContain("cv/locked.pdf: the PDF is encrypted");
+  expect(JSON.parse(first.out)).toMatchObject({ corpus: "resumes", documents: 3, chunks: 3, unchanged: 0 });
+  expect(first.code).toBe(1);
+  const { code, out } = await lakehouse(["search", "plumber", "--k", "1"]);
+  expect(JSON.parse(out).hits).toMatchObject([{ id: "kim.txt#0", text: "Kim Lee, plumber in Osaka" }]);
+  expect(code).toBe(0);
+});
+
+test("a second time what is there is left out, and what changed is replaced", async () => {
+  writeFileSync(join(folder, "kim.txt"), "Kim Lee, baker in Kyoto");
+  const { out } = await lakehouse(["load", folder, ...into]);
+  expect(JSON.parse(out)).toMatchObject({ documents: 1, chunks: 1, unchanged: 2 });
+  const again = await lakehouse(["load", join(folder, "kim.txt"), ...into, "--again"]);
+  expect(again).toMatchObject({ code: 0, err: "" });
+});
+
+test("through the gateway: a document with a path in its id is read and deleted", async () => {
+  const { ingestd } = createClient({ url: product.url, token });
+  const id = { id: "cv/jane.pdf", corpus: "resumes" };
+  const original = await ingestd.document(id);
+  expect([original.status, original.headers.get("content-type")]).toEqual([200, "application/pdf"]);
+  expect((await original.bytes()).length).toBe(Bun.file(join(fixtures, "jane.pdf")).size);
+  expect(await ingestd.deleteDocument(id)).toMatchObject({ document: "cv/jane.pdf", chunks: 1 });
+  expect(ingestd.document(id)).rejects.toMatchObject({ type: "not_found", status: 404 });
+});
+
+test("files become datasets: each by its name, or all under one", async () => {
+  const own = await lakehouse(["load", "Jobs 2024.csv"]);
+  expect(JSON.parse(own.out)).toMatchObject([{ manifest: { name: "jobs_2024" }, rows_loaded: 2 }]);
+  const one = await lakehouse([
+    "load",
+    "Jobs 2024.csv",
+    "more.csv",
+    "--name",
+    "all",
+    "--types",
+    "big:BIGINT",
+  ]);
+  expect(JSON.parse(one.out)).toMatchObject([{ rows_loaded: 2 }, { manifest: { name: "all", version: 2 } }]);
+  const some = await lakehouse(["load", "bad.csv", "more.csv"]);
+  expect(some.err).toContain("bad.csv: ");
+  expect(some.err).toContain("rejected_rows");
+  expect(JSON.parse(some.out)).toMatchObject([{ manifest: { name: "more" } }]);
+  expect(some.code).toBe(1);
+});
+
+test("SQL: digits and zeros as they are, in each format; the statement may come from the input", async () => {
+  const statement = "SELECT zip, big FROM jobs_2024 ORDER BY id";
+  const json = await lakehouse(["sql", statement]);
+  expect(json.out).toBe('[{"zip":"02134","big":9007199254740993},{"zip":"60605","big":null}]\n');
+  const csv = await lakehouse(["sql", "-", "--format", "csv", "--limit", "1"], { input: statement });
+  expect(csv.out).toBe("zip,big\n02134,9007199254740993\n");
+  const table = await lakehouse(["sql", statement, "--format", "table"]);
+  expect(table.out).toBe(
+    "zip                 big\n─────  ────────────────\n02134  9007199254740993\n60605              NULL\n",
+  );
+  expect(table.err).toMatch(/^2 rows, \d+ ms\n$/);
+  const past = await lakehouse(["sql", 'SELECT count(*) AS n FROM "all@1"']);
+  expect(past.out).toBe('[{"n":2}]\n');
+});
+
+test("what there is, and its columns", async () => {
+  const all = JSON.parse((await lakehouse(["datasets"])).out);
+  expect(all.map(({ name }: { name: string }) => name)).toContain("jobs_2024");
+  const one = JSON.parse((await lakehouse(["datasets", "jobs_2024"])).out);
+  expect(one.columns).toMatchObject([{ type: "BIGINT" }, { type: "VARCHAR" }, { type: "BIGINT" }]);
+});
+
+test("a model answers, from the passages that it is given", async () => {
+  const { out, code } = await lakehouse(["ask", "who bakes?", ...into, "--k", "1", "--model", "ollama/good"]);
+  expect(JSON.parse(out)).toMatchObject({
+    answer: "the answer is forty two",
+    sources: [{ number: 1, corpus: "resumes", id: "kim.txt#0" }],
+  });
+  expect(code).toBe(0);
+  const asked = (await models.requests()).at(-1);
+  expect(JSON.stringify(asked?.body)).toContain("[1] Kim Lee, baker in Kyoto");
+});
+
+test("wrong words end with 2, what the product refuses with 1, each with what was expected", async () => {
+  const withToken = { AUTH_TOKEN: "" };
+  const rows: [code: number, says: string, words: string[], env?: Record<string, string>][] = [
+    [2, "usage: bun run lakehouse COMMAND", []],
+    [2, "there is no command 'wrong'", ["wrong"]],
+    [2, "expected files, or a folder and --corpus", ["load"]],
+    [2, "is a folder; expected files, or --corpus NAME", ["load", folder]],
+    [2, "there is no folder or file '/nowhere/at/all'", ["load", "/nowhere/at/all", "--corpus", "x"]],
+    [1, "corpus", ["load", folder, "--corpus", "a-b"]],
+    [1, "metadata", ["load", folder, "--corpus", "x", "--metadata", "{"]],
+    [
+      2,
+      "nothing answers at http://127.0.0.1:1",
+      ["load", folder, ...into, "--gateway", "http://127.0.0.1:1"],
+    ],
+    [2, "--gateway: expected an address", ["datasets", "--gateway", "here"]],
+    [2, "unexpected option '--wrong'", ["load", folder, "--wrong"]],
+    [1, 'infer: expected one of exact, values, got "no"', ["load", "more.csv", "--infer", "no"]],
+    [2, "expected one statement, in quotes", ["sql", "SELECT", "1"]],
+    [2, "--format: expected one of table, json", ["sql", "SELECT 1", "--format", "xml"]],
+    [2, "--limit: expected a whole number, got 'many'", ["sql", "SELECT 1", "--limit", "many"]],
+    [1, "there is no dataset 'job'", ["sql", "SELECT * FROM job"]],
+    [1, "there is no corpus", ["search", "x", "--corpus", "nothing"]],
+    [1, "unauthorized", ["datasets"], withToken],
+    [2, "--token-file: 'none' cannot be read", ["datasets", "--token-file", "none"], withToken],
+    [0, "", ["datasets", "--token-file", "token"], withToken],
+    [0, "", ["sql", "--help"]],
+  ];
+  for (const [code, says, words, env] of rows) {
+    const found = await lakehouse(words, { ...(env && { env: env as { AUTH_TOKEN: string } }) });
+    expect(found.err).toContain(says);
+    expect([words, found.code]).toEqual([words, code]);
+  }
+});
+
+/** The program that uses the client as one file for Node; Bun takes it as well. */
+async function bundled(): Promise<string> {
+  const entrypoints = [join(root, "tests/support/clients/lakehouse-client.ts")];
+  const built = await Bun.build({ entrypoints, target: "node", outdir: home.path, naming: "client.mjs" });
+  return built.outputs[0]?.path ?? "";
+}
+
+test.each(["node", process.execPath])("the client in %s", async (runtime) => {
+  const run = Bun.spawn([runtime, await bundled(), product.url, token], {
+    stdout: "pipe",
+    stderr: "inherit",
+  });
+  expect(JSON.parse(await new Response(run.stdout).text())).toEqual({
+    ...{ loaded: 2, job: "done", rows: [{ id: "2", name: "Łukasz" }], firstRows: [{ n: "0" }, { n: "1" }] },
+    ...{ hasArrow: true, answer: "the answer is forty two", isListed: true, isReady: true, isDoneOnce: true },
+    errors: {
+      ...{ statement: "sql_error 400", token: "unauthorized 401", nobody: "unavailable undefined" },
+      stopped: "AbortError",
+    },
+  });
+});
+
+test("the client is made for browsers: it asks for nothing that only a server has", async () => {
+  const entrypoints = [join(root, "api/client/lakehouse/lakehouse.ts")];
+  const built = await Bun.build({ entrypoints, target: "browser", minify: true });
+  const text = (await built.outputs[0]?.text()) ?? "";
+  expect(text).not.toMatch(/node:|\bprocess\.|\bBun\.|\brequire\(/);
+  expect(text.length).toBeLessThan(200_000);
+});
