@@ -38,9 +38,8 @@ export async function upsert(
     if (!manifest.columns.some((column) => column.name === name))
       throw invalidField("key", `'${manifest.name}' has no column '${name.slice(0, 200)}'`);
   const names = key.map(quoteName);
-  const paths = pieces.map(({ path }) => quoteText(path)).join(", ");
-  const fresh = `(SELECT ${names.join(", ")} FROM read_parquet([${paths}], hive_partitioning = false)) AS fresh`;
   for (const piece of pieces) checkNulls(manifest.columns, piece);
+  const fresh = `${await keysOf(rewriting, names, pieces)} AS fresh`;
   await checkKeys(rewriting, { fresh, key, names, keyRepeats });
   const isSame = names.map((name) => `fresh.${name} = kept.${name}`).join(" AND ");
   const countOf = async (now: Base, objects: readonly RowFile[]): Promise<number> => {
@@ -92,6 +91,23 @@ export async function upsert(
     },
     base,
   );
+}
+
+/**
+ * The keys of the file's rows, in a file of their own: what is registered leaves its place before the commit, and after a
+ * lost one the keys are asked about again.
+ */
+async function keysOf(
+  { deps, session, directory }: Rewriting,
+  names: readonly string[],
+  pieces: readonly Piece[],
+): Promise<string> {
+  const path = quoteText(join(directory, `${deps.newId()}.keys.parquet`));
+  const paths = pieces.map((piece) => quoteText(piece.path)).join(", ");
+  await session.run(
+    `COPY (SELECT ${names.join(", ")} FROM read_parquet([${paths}], hive_partitioning = false)) TO ${path} (FORMAT parquet)`,
+  );
+  return `read_parquet(${path}, hive_partitioning = false)`;
 }
 
 async function checkKeys(

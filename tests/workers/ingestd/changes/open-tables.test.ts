@@ -219,6 +219,12 @@ describe("update and upsert", () => {
     );
     const answer = await stack.verbs.deleteRows({ name: "open.added", where: "id = 5" });
     expect([answer.rows_matched, await ids("open.added")]).toEqual([2, [1, 2, 3, 4, 6, 7, 8, 9]]);
+    stack.beforeCommit(() =>
+      commitFile("added", "SELECT 6::BIGINT AS id, 'late' AS name", { ids: "{id: 1, name: 2}" }),
+    );
+    const put = await stack.append("open.added", "id,name\n6,six\n10,ten\n", "&mode=upsert&key=id");
+    expect(put).toMatchObject({ rows_loaded: 2, rows_replaced: 2 });
+    expect(await ids("open.added")).toEqual([1, 2, 3, 4, 6, 7, 8, 9, 10]);
     stack.beforeCommit(() => stack.catalogd.rollback({ name: "open.added", version: 2 }));
     const work = stack.verbs.updateRows({ name: "open.added", set: { name: "'x'" }, where: "id = 8" });
     await expect(work).rejects.toMatchObject({
