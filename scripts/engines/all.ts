@@ -2,7 +2,7 @@
 import { dirname, join } from "node:path";
 import { pyicebergTests, rck } from "../engine-kits/engine-kits.ts";
 import { fetchJars, findJava } from "../java/java.ts";
-import { findings, type Python, told } from "../python/python.ts";
+import { findings, interpreter, type Python, told } from "../python/python.ts";
 import { expectEqual, expectTrue, lakeAt, type Smoke } from "../smoke-product/smoke-product.ts";
 import { type Expected, makeTables } from "./tables.ts";
 import { trino } from "./trino.ts";
@@ -85,11 +85,22 @@ const all: Record<string, Engine> = {
 const ofS3 = { AWS_REQUEST_CHECKSUM_CALCULATION: "when_required" };
 
 /** The program's words and environment beyond those of all engines. */
-async function javaOf(name: string, java: Engine["java"]) {
+async function javaOf(
+  name: string,
+  java: Engine["java"],
+): Promise<{ words: string[]; env: Record<string, string> }> {
   if (!java) return { words: [], env: ofS3 };
   const path = await findJava(java.least, name);
   const jars = await fetchJars(name, java.pom);
   return { words: [jars.replaceAll(":", ",")], env: { ...ofS3, JAVA_HOME: dirname(dirname(path)) } };
+}
+
+/** Of an engine that is a program of Python, which is installed where it is missing: the interpreter, words and environment. */
+export async function installed(
+  name: string,
+): Promise<{ python: string } & Awaited<ReturnType<typeof javaOf>>> {
+  const { packages = [], java } = all[name] ?? {};
+  return { python: await interpreter(name, packages), ...(await javaOf(name, java)) };
 }
 
 /** Without a bucket for them there are no open tables. */

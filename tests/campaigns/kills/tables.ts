@@ -1,22 +1,38 @@
 /**
- * Writers commit to one open table at once while the product is killed and started again:
- * `bun tests/campaigns/kills/tables.ts [--count 3] [--writers 16] [--commits 50] [--changers 4] [--kills 3] [--seed 1]`. Each
- * commit has a snapshot id of its own, and is tried again until the table has it. Changers upsert, update and delete rows of
- * their own by the product's verbs, each once by its Idempotency-Key. None may be lost or be there twice, history is one
- * line, and whoever reads meanwhile sees whole commits alone. Prints one JSON line; exits 1 when anything differs.
+ * Writers commit to one open table at once while the product is killed and started again, or its S3 server fails:
+ * `bun tests/campaigns/kills/tables.ts [--count 3] [--writers 16] [--ours 4] [--pyiceberg 0] [--spark 0] [--commits 50]
+ * [--changers 4] [--kills 3] [--s3 rgw|seaweedfs] [--faults 0] [--seed 1]`. Of the writers some ingest, some are PyIceberg or
+ * Spark, as they are installed from their registries, and the others speak the protocol themselves. Each commit is made again
+ * until the table has it. Changers upsert, update and delete rows of their own by the product's verbs, each once by its
+ * Idempotency-Key. None may be lost or be there twice, history is one line, and whoever reads meanwhile sees whole commits
+ * alone. Prints one JSON line; exits 1 when anything differs.
  */
 import { campaignRules, runCampaign } from "../../support/campaigns/campaign.ts";
 import { seeded } from "../../support/campaigns/seeded.ts";
+import { ownAddress } from "../../support/product/addresses.ts";
 import { sql, startProduct } from "../../support/product/product.ts";
+import { type Rule, startFaultyProxy } from "../../support/s3/faulty-proxy.ts";
+import { bucketFlags } from "../../support/s3/lake.ts";
+import { s3Names, testS3 } from "../../support/s3/server.ts";
 import { temporaryDirectory } from "../../support/stacks/in-process.ts";
-import { nameMapping, putFile, rowsAsParquet, tablesAt } from "../../support/tables/tracked-table.ts";
+import {
+  byEngine,
+  byIngest,
+  byProtocol,
+  idOf,
+  once,
+  persist,
+  rowsEach,
+  type Written,
+} from "../../support/tables/table-writers.ts";
+import { nameMapping, rowsAsParquet, tablesAt } from "../../support/tables/tracked-table.ts";
 
-const rules = campaignRules(3, ["writers", "commits", "changers", "kills"]);
-const number = (name: "writers" | "commits" | "changers" | "kills", otherwise: number) =>
-  Number(rules.given(name) ?? otherwise);
-const [writers, commits, kills] = [number("writers", 16), number("commits", 50), number("kills", 3)];
-const changers = number("changers", 4);
-const rowsEach = 10;
+// biome-ignore format: one line.
+const numbers = { writers: 16, ours: 4, pyiceberg: 0, spark: 0, commits: 50, changers: 4, kills: 3, faults: 0 };
+const rules = campaignRules(3, [...Object.keys(numbers), "s3"]);
+const number = (name: keyof typeof numbers) => Number(rules.given(name) ?? numbers[name]);
+const [writers, commits] = [number("writers"), number("commits")];
+const [kills, changers] = [number("kills"), number("changers")];
 const outcomes = {
   acknowledged: 0,
   conflicts: 0,
@@ -24,72 +40,53 @@ const outcomes = {
   changes: 0,
   refused: 0,
   reads: 0,
+  faults: 0,
+  reasons: {},
   wrong: [] as string[],
 };
 const { wrong } = outcomes;
 const home = temporaryDirectory("campaign-tables");
-let product = await startProduct({ dataDir: home.path });
+const asked = rules.given("s3");
+const server = s3Names.find((name) => name === asked);
+if (asked !== undefined && !server) throw new Error(`--s3: expected one of ${s3Names.join(", ")}`);
+const s3 = server && (await testS3(server));
+const proxy = s3 && (await startFaultyProxy(s3.endpoint));
+const place = s3 && { ...s3, endpoint: proxy?.endpoint ?? s3.endpoint };
+const flags = place ? await bucketFlags(home.path, { primary: place, warehouse: place }) : [];
+/** Engines of others know it by one address, whenever it was started. */
+const env = { LH_GATEWAY_BIND: ownAddress() };
+const start = () => startProduct({ dataDir: home.path, env, flags });
+let product = await start();
 /** Of the product as it is now; while it is down requests fail, and are made again. */
 let up = Promise.withResolvers<void>();
 up.resolve();
+const written: Written = { url: () => product.url, up: () => up.promise, outcomes };
 
-const idOf = (writer: number, at: number): number => 1 + writer * 10_000 + at;
+/** What befalls requests to S3 of the product and of engines. Those of conditional PUTs are about the commit itself. */
+const faults: readonly Rule[] = [
+  { times: 3, fault: { kind: "status", status: 503 } },
+  { times: 3, fault: { kind: "status", status: 500 } },
+  { times: 2, fault: { kind: "drop" } },
+  { method: "PUT", times: 2, fault: { kind: "lose" } },
+  { method: "PUT", conditional: true, times: 1, fault: { kind: "lose" } },
+  { method: "PUT", conditional: true, times: 6, fault: { kind: "status", status: 500 } },
+  { method: "GET", times: 2, fault: { kind: "cut", bytes: 100 } },
+];
 
-/** Works until it succeeds: a failure tells nothing of what was done. */
-async function persist<T>(work: () => Promise<T | undefined>): Promise<T> {
-  for (;;) {
-    await up.promise;
-    const found = await work().catch(() => undefined);
-    if (found !== undefined) return found;
-    await Bun.sleep(20);
-  }
-}
-
-async function commit(name: string, id: number, file: Uint8Array): Promise<void> {
-  let tries = 0;
-  await persist(async () => {
-    const tables = tablesAt(product.url);
-    const loaded = await tables.ask("GET", `/namespaces/open/tables/${name}`);
-    if (loaded.status !== 200) return undefined;
-    const { metadata } = loaded.body;
-    const has = (snapshot: { "snapshot-id": number }) => snapshot["snapshot-id"] === id;
-    if (metadata.snapshots.some(has)) return true;
-    const path = `${id}.parquet`;
-    if (tries === 0) await putFile(product.url, `${metadata.location}/data/${path}`, file);
-    tries += 1;
-    const place = `${metadata.location}/metadata/${id}-${tries}`;
-    const answer = await tables.append(name, metadata, [{ path, rows: rowsEach, bytes: file.length }], {
-      ...{ id, manifestPath: `${place}-m.avro`, listPath: `${place}-list.avro` },
-    });
-    if (answer.status === 409) outcomes.conflicts += 1;
-    else if (answer.status !== 200) outcomes.unknown += 1;
-    return answer.status === 200 || undefined;
-  });
-  outcomes.acknowledged += 1;
-}
-
-/** Rows of changers have ids of their own: no writer's file holds them. */
+/** Rows of changers have ids of their own: no writer has them. */
 const changedFrom = 1_000_000;
 const changedId = (changer: number, at: number): number => changedFrom + changer * 10_000 + at;
 /** Each third row goes again. */
 const isDeleted = (at: number): boolean => at % 3 === 2;
 
-/** One change, done once: after a refusal it is another request, after anything else the same one. */
 async function change(name: string, verb: string, body: object): Promise<void> {
-  let key = crypto.randomUUID();
-  await persist(async () => {
-    const answer = await fetch(`${product.url}/v1/catalog/datasets/open.${name}/${verb}`, {
-      method: "POST",
-      headers: { "content-type": "application/json", "idempotency-key": key },
-      body: JSON.stringify(body),
-    });
-    const text = await answer.text();
-    if (answer.status === 409) {
+  await once(written, {
+    path: `/v1/catalog/datasets/open.${name}/${verb}`,
+    body: JSON.stringify(body),
+    type: "application/json",
+    onConflict: () => {
       outcomes.refused += 1;
-      key = crypto.randomUUID();
-    } else if (answer.status >= 400 && answer.status < 500 && ![408, 429].includes(answer.status))
-      wrong.push(`${name}: ${verb} ${JSON.stringify(body)}: ${answer.status} ${text.slice(0, 300)}`);
-    return answer.ok || (answer.status < 500 && ![408, 409, 429].includes(answer.status)) || undefined;
+    },
   });
   outcomes.changes += 1;
 }
@@ -122,13 +119,39 @@ const changesEach = Array.from({ length: commits }, (_, at) => (isDeleted(at) ? 
   0,
 );
 
+type Kind = "ours" | "pyiceberg" | "spark" | "protocol";
+/** Of each writer. */
+const kindOf: Kind[] = (["ours", "pyiceberg", "spark"] as const)
+  .flatMap((kind) => Array.from({ length: number(kind) }, (): Kind => kind))
+  .concat(Array.from({ length: writers }, () => "protocol"))
+  .slice(0, writers);
+
+/** All commits of all writers. */
+async function write(name: string): Promise<void> {
+  const file = await rowsAsParquet(product.url, { first: 0, rows: rowsEach });
+  const engines = (["pyiceberg", "spark"] as const).map((engine) =>
+    byEngine(written, name, {
+      ...{ engine, commits, first: kindOf.indexOf(engine) },
+      count: kindOf.filter((kind) => kind === engine).length,
+    }),
+  );
+  const here = kindOf.map(async (kind, writer) => {
+    for (let at = 0; at < commits; at++)
+      if (kind === "ours") await byIngest(written, name, idOf(writer, at));
+      else if (kind === "protocol") await byProtocol(written, name, { id: idOf(writer, at), file });
+  });
+  await Promise.all([...engines, ...here]);
+}
+
 /** What the table says in the end. */
 async function verify(name: string): Promise<void> {
   const { body } = await tablesAt(product.url).ask("GET", `/namespaces/open/tables/${name}`);
   const { snapshots, "current-snapshot-id": current, "last-sequence-number": last } = body.metadata;
-  const expected = Array.from({ length: writers }, (_, writer) =>
-    Array.from({ length: commits }, (_, at) => idOf(writer, at)),
-  ).flat();
+  const idsOf = (kinds: readonly Kind[]) =>
+    kindOf.flatMap((kind, writer) =>
+      kinds.includes(kind) ? Array.from({ length: commits }, (_, at) => idOf(writer, at)) : [],
+    );
+  const expected = idsOf(["protocol"]);
   const byId = new Map<number, { "parent-snapshot-id"?: number; "sequence-number": number }>(
     snapshots.map((snapshot: { "snapshot-id": number }) => [snapshot["snapshot-id"], snapshot]),
   );
@@ -137,7 +160,7 @@ async function verify(name: string): Promise<void> {
     line.push(at);
     at = byId.get(at)?.["parent-snapshot-id"];
   }
-  const all = expected.length + changers * changesEach;
+  const all = writers * commits + changers * changesEach;
   const inLine = new Set(line);
   if (line.length !== all || inLine.size !== all || !expected.every((id) => inLine.has(id)))
     wrong.push(`${name}: its line has ${inLine.size} of ${all}`);
@@ -145,12 +168,28 @@ async function verify(name: string): Promise<void> {
     wrong.push(`${name}: ${snapshots.length} snapshots, the last of number ${last}`);
   const numbers = line.map((id) => byId.get(id)?.["sequence-number"] ?? 0);
   if (numbers.some((each, at) => each !== all - at)) wrong.push(`${name}: numbers have gaps`);
-  const [row] = await sql<{ n: number }>(
-    product.url,
-    `SELECT count(*)::INTEGER AS n FROM open.${name} WHERE id < ${changedFrom}`,
+  const named = snapshots.flatMap(
+    ({ summary }: { summary: { campaign?: string } }) => summary.campaign ?? [],
   );
+  const ofEngines = idsOf(["pyiceberg", "spark"]).map(String).sort();
+  if (!Bun.deepEquals(named.sort(), ofEngines))
+    wrong.push(`${name}: ${named.length} of ${ofEngines.length} snapshots of engines`);
+  const counts = await sql<{ id: number; n: number }>(
+    product.url,
+    `SELECT id, count(*)::INTEGER AS n FROM open.${name} WHERE id < ${changedFrom} GROUP BY id ORDER BY id`,
+  );
+  const rowsOf = [
+    ...(expected.length === 0
+      ? []
+      : Array.from({ length: rowsEach }, (_, id) => ({ id, n: expected.length }))),
+    ...idsOf(["ours", "pyiceberg", "spark"]).map((id) => ({ id, n: rowsEach })),
+  ];
+  if (!Bun.deepEquals(counts, rowsOf)) {
+    const known = new Set(rowsOf.map(({ id, n }) => `${id}: ${n}`));
+    const odd = counts.map(({ id, n }) => `${id}: ${n}`).filter((each) => !known.has(each));
+    wrong.push(`${name}: ${counts.length} of ${rowsOf.length} ids, not as written: ${odd.slice(0, 20)}`);
+  }
   await verifyChanges(name);
-  if (row?.n !== expected.length * rowsEach) wrong.push(`${name}: ${row?.n} rows`);
   const list = await fetch(`${product.url}/v1/catalog/versions/open.${name}?page_size=1`);
   const { versions } = (await list.json()) as { versions: { version: number }[] };
   // The one that made it, and one for each.
@@ -165,19 +204,16 @@ await runCampaign({
     const name = `t${cycle}`;
     const random = seeded(rules.seed + cycle);
     await tablesAt(product.url).make(name, { "schema.name-mapping.default": nameMapping });
-    const file = await rowsAsParquet(product.url, { first: 0, rows: rowsEach });
     const before = outcomes.acknowledged;
     const all = writers * commits;
     let over = false;
     const writing = Promise.all([
-      ...Array.from({ length: writers }, async (_, writer) => {
-        for (let at = 0; at < commits; at++) await commit(name, idOf(writer, at), file);
-      }),
+      write(name),
       ...Array.from({ length: changers }, (_, changer) => changeRows(name, changer)),
     ]);
     const reading = (async () => {
       for (let most = 0; !over; ) {
-        const [row] = await persist(() =>
+        const [row] = await persist(written, () =>
           sql<{ n: number }>(
             product.url,
             `SELECT count(*)::INTEGER AS n FROM open.${name} WHERE id < ${changedFrom}`,
@@ -190,23 +226,37 @@ await runCampaign({
         await Bun.sleep(50);
       }
     })();
-    const turns = Array.from({ length: kills }, () => Math.floor(random() * all)).sort((a, b) => a - b);
-    for (const turn of turns) {
+    const turns = (count: number) =>
+      Array.from({ length: count }, () => Math.floor(random() * all)).sort((a, b) => a - b);
+    const reached = async (turn: number) => {
       while (outcomes.acknowledged - before < Math.min(turn, all - 1)) await Bun.sleep(2);
+    };
+    const failing = (async () => {
+      for (const turn of turns(number("faults"))) {
+        await reached(turn);
+        proxy?.add(faults[Math.floor(random() * faults.length)] as Rule);
+        outcomes.faults += 1;
+      }
+    })();
+    for (const turn of turns(kills)) {
+      await reached(turn);
       await Bun.sleep(random() * 50);
       up = Promise.withResolvers<void>();
       await product.end("SIGKILL");
-      product = await startProduct({ dataDir: home.path });
+      product = await start();
       up.resolve();
     }
-    await writing;
+    await Promise.all([failing, writing]);
     over = true;
     await reading;
+    proxy?.clear();
     await verify(name);
     return `${writers} writers of ${commits} commits, ${changers} changers of ${commits} rows, ${kills} kills`;
   },
   end: async () => {
     await product.end();
     home.remove();
+    await proxy?.stop();
+    await s3?.stop();
   },
 });

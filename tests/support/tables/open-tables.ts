@@ -46,9 +46,9 @@ export const schema = {
   ],
 };
 
-/** The key in the warehouse of an address below it. */
+/** The key in the warehouse of an address below it, on a disk or on S3. */
 export const inWarehouse = (address: string): string =>
-  /\/buckets\/warehouse\/(.*)$/.exec(address)?.[1] ?? "";
+  /^(?:s3:\/\/[^/]+|.*\/buckets\/warehouse)\/(.*)$/.exec(address)?.[1] ?? "";
 
 /** `ns`: the namespace, made when it is not there. */
 export function tablesOf(

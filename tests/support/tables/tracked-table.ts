@@ -1,7 +1,7 @@
 /** Commits to an open table as tracked writes: each adds one file, over HTTP alone, as an engine does. */
 import { absent, type TrackedWrite } from "../durability/tracked-writes.ts";
 import { sql } from "../product/product.ts";
-import { type Tables, tablesOf } from "./open-tables.ts";
+import { inWarehouse, type Tables, tablesOf } from "./open-tables.ts";
 
 const table = "tracked";
 const rowsEach = 10;
@@ -48,8 +48,7 @@ export async function rowsAsParquet(
 
 /** Puts a file at its address in the warehouse. */
 export async function putFile(url: string, address: string, bytes: Uint8Array): Promise<void> {
-  const key = address.slice(address.indexOf("/buckets/warehouse/") + "/buckets/warehouse/".length);
-  const put = await fetch(`${url}/v1/storage/put/${key}?bucket=warehouse`, {
+  const put = await fetch(`${url}/v1/storage/put/${inWarehouse(address)}?bucket=warehouse`, {
     method: "PUT",
     body: bytes as BodyInit,
   });
