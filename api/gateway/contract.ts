@@ -1,5 +1,16 @@
 /** The gateway's own endpoints; those of the services are mounted beside them under /v1. */
-import { closed, contract, Events, get, raw, t } from "../../runtime/contract/contract.ts";
+import {
+  closed,
+  contract,
+  ErasureReported,
+  ErasureRequest,
+  Events,
+  erasureReasons,
+  get,
+  post,
+  raw,
+  t,
+} from "../../runtime/contract/contract.ts";
 import { Maintenance } from "../../workers/ingestd/contract.ts";
 
 const Service = closed({
@@ -25,6 +36,29 @@ export const Memory = closed({
       used_bytes: t.Optional(t.Number()),
     }),
   ),
+});
+
+const erasureState = t.Union([t.Literal("done"), t.Literal("open")], {
+  description: "Open while some service has yet to do it: it goes on by itself, after a restart too.",
+});
+const erasedServices = t.Array(
+  closed({
+    service: t.String(),
+    state: erasureState,
+    problem: t.Optional(t.String({ description: "Why it is open." })),
+    ...ErasureReported.properties,
+  }),
+);
+
+/** What is kept of an erasure: whom it was about is not. */
+export const Erasure = closed({
+  id: t.String(),
+  at: t.String({ format: "date-time" }),
+  who: erasureReasons.who,
+  why: erasureReasons.why,
+  state: erasureState,
+  ended: t.Optional(t.String({ format: "date-time" })),
+  services: erasedServices,
 });
 
 const RpcMessage = t.Object(
@@ -77,7 +111,31 @@ export const gateway = contract("gateway", {
       memory: Memory,
       /** Absent while ingestd does not answer. */
       maintenance: t.Optional(Maintenance),
+      /** Erasures that some service has yet to carry out. */
+      erasures_open: t.Array(Erasure),
     }),
+  }),
+  erase: post("/v1/erase", {
+    keyless: true,
+    long: true,
+    summary:
+      "Erases all that any service keeps of a person or a thing, wherever it is named: memories, rows and documents with their earlier versions, operations, reviews, training sets. What is left is that it was done, by whom, when and why.",
+    body: ErasureRequest,
+    reply: closed({
+      dry_run: t.Boolean(),
+      /** Under which GET /v1/erasures knows it; a dry run is not kept. */
+      id: t.Optional(t.String()),
+      at: t.Optional(t.String({ format: "date-time" })),
+      who: t.Optional(erasureReasons.who),
+      why: t.Optional(erasureReasons.why),
+      state: erasureState,
+      ended: t.Optional(t.String({ format: "date-time" })),
+      services: erasedServices,
+    }),
+  }),
+  erasures: get("/v1/erasures", {
+    summary: "The erasures, the newest first: who asked for each, when and why, and what each service did.",
+    reply: closed({ erasures: t.Array(Erasure) }),
   }),
 });
 export type Gateway = typeof gateway;

@@ -5,6 +5,7 @@ import { jsonResponse } from "../../runtime/bodies/bodies.ts";
 import type { Contract, Peer, Running } from "../../runtime/contract/contract.ts";
 import type { Deps } from "../../runtime/service/service.ts";
 import { type Gateway, mcpPath } from "./contract.ts";
+import { openErasures } from "./erasures/erasures.ts";
 import { createMcpDoor } from "./mcp/mcp.ts";
 import type { Mounted } from "./mounted.ts";
 import { maintenanceOf, memoryTable, reasonsOf, servicesOf } from "./services/services.ts";
@@ -13,6 +14,7 @@ export async function createGateway(deps: Deps<Mounted>): Promise<Running<Gatewa
   const { config, system } = deps;
   const peers = deps.peers as unknown as Record<string, Peer<Contract>>;
   const mcp = createMcpDoor(deps);
+  const erasures = await openErasures(deps);
   // Loaded where it is asked for alone: a start need not wait for it.
   const pgwire =
     config.pgwire.bind === "" ? undefined : await (await import("../pgwire/pgwire.ts")).openPgwire(deps);
@@ -23,8 +25,10 @@ export async function createGateway(deps: Deps<Mounted>): Promise<Running<Gatewa
         const here = system().map(({ name }) => name);
         const memory = await memoryTable(config, here, peers);
         const ready = services.every(({ state }) => state === "ready");
-        return { ready, services, memory, ...(maintenance && { maintenance }) };
+        const erasures_open = erasures.open();
+        return { ready, services, memory, ...(maintenance && { maintenance }), erasures_open };
       },
+      ...erasures.verbs,
     },
     raw: {
       mcp: (_, { request }) => mcp.answer(request),
@@ -36,6 +40,8 @@ export async function createGateway(deps: Deps<Mounted>): Promise<Running<Gatewa
           bearer_methods_supported: ["header"],
         }),
     },
+    notReady: erasures.problems,
+    durable: erasures.durable,
     othersNotReady: async () => reasonsOf(await servicesOf(deps)),
     drain: () => {
       mcp.drain();
@@ -46,7 +52,7 @@ export async function createGateway(deps: Deps<Mounted>): Promise<Running<Gatewa
       pgwire?.giveUp();
     },
     stop: async () => {
-      await Promise.all([mcp.stop(), pgwire?.stop()]);
+      await Promise.all([mcp.stop(), pgwire?.stop(), erasures.stop()]);
     },
   };
 }

@@ -33,9 +33,10 @@ export {
   type Verb,
   type VerbsOf,
 } from "./endpoints.ts";
+export type { Erasing, ErasureReport, Subject } from "./erasing.ts";
 export {
-  ErasureReport,
-  erasureEndpoints,
+  ErasureReported,
+  ErasureRequest,
   erasureReasons,
   SubjectText,
   subjectCharactersMin,

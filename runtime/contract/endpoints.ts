@@ -5,6 +5,7 @@
 import { type Static, type TObject, type TProperties, type TSchema, Type } from "@sinclair/typebox";
 import type { Durable } from "../durable/durable.ts";
 import type { Operation, Resumable } from "../idempotency/idempotency.ts";
+import type { Erasing, ErasureReport } from "./erasing.ts";
 
 export { Type as t };
 
@@ -60,6 +61,8 @@ interface Shapes {
   summary: string;
   /** Ours by default. */
   errors?: ErrorForm;
+  /** An Idempotency-Key stands for nothing: done twice it leaves the same behind, and a key would keep a hash of what was asked. */
+  keyless?: true;
   /** With an Idempotency-Key it may be run again after a kill; without this mark the outcome is unknown then. */
   resumable?: Resumable;
 }
@@ -178,6 +181,11 @@ export interface Running<C extends Contract> {
   giveUp?: () => void;
   /** What it keeps on stable storage, for `fsck` and `backup`; absent where it keeps nothing of its own. */
   durable?: Durable;
+  /**
+   * Forgets everything that names a subject, so that no byte of it is kept; answers to Idempotency-Keys aside, which the
+   * runtime forgets. Asked again it goes on with what a kill cut off.
+   */
+  erase?: (erasing: Erasing) => Promise<ErasureReport>;
   /** Finishes what is under way, interrupts what is long, closes native handles. Afterwards the thread may end. */
   stop: () => Promise<void>;
 }
@@ -200,9 +208,9 @@ export function contract<const E extends Endpoints>(name: string, endpoints: E):
   return { name, endpoints };
 }
 
-/** Whether a call may change something: then an Idempotency-Key stands for it. */
+/** Whether an Idempotency-Key stands for a call: where it may change something. */
 export const mutates = (endpoint: Endpoint): boolean => {
-  if (endpoint.kind === "internal" || endpoint.reads) return false;
+  if (endpoint.kind === "internal" || endpoint.reads || endpoint.keyless) return false;
   return methodsOf(endpoint).some((method) => method !== "GET" && method !== "HEAD");
 };
 

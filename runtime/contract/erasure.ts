@@ -1,6 +1,5 @@
 /** What a service is asked to forget of a person, and how it answers: the same for every service. */
-import type { Static } from "@sinclair/typebox";
-import { closed, internal, t } from "./endpoints.ts";
+import { closed, t } from "./endpoints.ts";
 
 /** Shorter ones would be found in too much that is about somebody else. */
 export const subjectCharactersMin = 3;
@@ -19,8 +18,8 @@ export const erasureReasons = {
   dry_run: t.Optional(t.Boolean({ description: "Only looks, and says what would go." })),
 };
 
-/** What a service has removed of a subject, or would, and what it cannot. */
-export const ErasureReport = closed({
+/** As `ErasureReport` of `erasing.ts`. */
+export const ErasureReported = closed({
   removed: t.Array(
     closed({
       place: t.String({ description: "As pathwayd/traces.log, or catalogd/people." }),
@@ -38,13 +37,6 @@ export const ErasureReport = closed({
     }),
   ),
 });
-export type ErasureReport = Static<typeof ErasureReport>;
 
-/** What every service answers to the gateway that sweeps all of them for a subject. */
-export const erasureEndpoints = {
-  eraseSubject: internal({
-    summary: "Forgets everything that names the subject, or, as a dry run, says what that is.",
-    body: closed({ subject: SubjectText, ...erasureReasons }),
-    reply: ErasureReport,
-  }),
-};
+/** The body of every request to erase a subject. */
+export const ErasureRequest = closed({ subject: SubjectText, ...erasureReasons });

@@ -2,17 +2,8 @@
  * What a service is asked to forget of a person, how it is found, and how it is answered. A subject is a text as it was
  * given: an id, an address, a name.
  */
-import { subjectCharactersMin } from "../contract/contract.ts";
+import { type ErasureReport, type Subject, subjectCharactersMin } from "../contract/contract.ts";
 import { invalidField } from "../errors/errors.ts";
-
-export interface Subject {
-  /** For RE2 and JavaScript alike, to be matched without regard to case in NFC text. */
-  pattern: string;
-  /** Whether a text holds it. */
-  isIn: (text: string) => boolean;
-  /** Whether any text, number or name of a field in a JSON value holds it. */
-  isMentioned: (value: unknown) => boolean;
-}
 
 /** How a subject is found. Throws `invalid_field` for one that has no letter or digit. */
 export function subjectOf(text: string): Subject {
@@ -43,3 +34,17 @@ export function checkReasons({ who, why }: { who: string; why: string }, subject
       throw invalidField(field, "it names the subject, and it is kept: say it without, as by a case number");
   }
 }
+
+/** Reports together, without what is about nothing. */
+export function reportOf(...reports: readonly ErasureReport[]): ErasureReport {
+  return {
+    removed: reports.flatMap(({ removed }) => removed.filter(({ count }) => count > 0)),
+    left: reports.flatMap(({ left }) => left),
+  };
+}
+
+/** A report of one place. */
+export const removedAt = (place: string, what: string, count: number, names?: string[]): ErasureReport => ({
+  removed: [{ place, what, count, ...(names && names.length > 0 && { names }) }],
+  left: [],
+});

@@ -1,11 +1,23 @@
 /** The endpoints for what a service keeps: the same for every service, under its name; the gateway passes them on. */
 
-import { Binary, closed, contract, type RawContext, raw, t } from "../contract/contract.ts";
+import {
+  Binary,
+  closed,
+  contract,
+  ErasureReported,
+  ErasureRequest,
+  type RawContext,
+  type Running,
+  raw,
+  t,
+} from "../contract/contract.ts";
 import { type Durable, type Snapshot, storageError } from "../durable/durable.ts";
 import { fail, toWire } from "../errors/errors.ts";
 import type { AnswerHold } from "../http/http.ts";
+import type { Idempotency } from "../idempotency/idempotency.ts";
 import type { Clock } from "../scheduling/scheduling.ts";
 import { describe, type Log } from "../telemetry/telemetry.ts";
+import { eraseHandler } from "./erase-endpoint.ts";
 
 const Service = closed({
   service: t.String({ maxLength: 64, description: "Name of a service, as storaged." }),
@@ -49,6 +61,14 @@ export const durable = contract("durable", {
     params: OfSnapshot,
     statuses: [204],
   }),
+  erase: raw(["POST"], "/durable/:service/erase", {
+    keyless: true,
+    summary:
+      "Erases what this service keeps of a person or a thing, wherever it is named; POST /v1/erase asks all services, and writes down that it was done.",
+    params: Service,
+    consumes: { "application/json": ErasureRequest },
+    produces: { "application/json": ErasureReported },
+  }),
   release: raw(["DELETE"], "/durable/:service/points/:id", {
     summary: "Releases a snapshot. One that is not used is released after ten minutes.",
     params: OfSnapshot,
@@ -65,13 +85,24 @@ interface DurableHandlersDeps {
   name: string;
   durable: Durable;
   answers: Pick<AnswerHold, "hold" | "release">;
+  erase: Running<never>["erase"];
+  idempotency: Pick<Idempotency, "redact">;
   newId: () => string;
   clock: Pick<Clock, "after">;
   log: Pick<Log, "error">;
 }
 
 /** The handlers of one service. `stop` releases every snapshot. */
-export function durableHandlers({ name, durable: kept, answers, newId, clock, log }: DurableHandlersDeps) {
+export function durableHandlers({
+  name,
+  durable: kept,
+  answers,
+  erase,
+  idempotency,
+  newId,
+  clock,
+  log,
+}: DurableHandlersDeps) {
   const snapshots = new Map<string, { snapshot: Snapshot; cancel: () => void }>();
   let beingTaken = 0;
   const release = async (id: string) => {
@@ -84,9 +115,6 @@ export function durableHandlers({ name, durable: kept, answers, newId, clock, lo
   const releaseQuietly = (id: string) =>
     release(id).catch((cause) => log.error("a snapshot could not be released", { id, ...describe(cause) }));
   const watch = (id: string) => clock.after(idleMs, () => void releaseQuietly(id));
-  const own = (service: string) => {
-    if (service !== name) throw fail("not_found", `this is ${name}, not '${service}'`);
-  };
   const used = (id: string): Snapshot => {
     const held = snapshots.get(id);
     if (!held)
@@ -95,59 +123,61 @@ export function durableHandlers({ name, durable: kept, answers, newId, clock, lo
     held.cancel = watch(id);
     return held.snapshot;
   };
-  return {
-    raw: {
-      inspect: async ({ service }: { service: string }, { signal }: RawContext) => {
-        own(service);
-        return linesOf(kept.inspect(signal), log);
-      },
-      point: async ({ service }: { service: string }) => {
-        own(service);
-        if (snapshots.size + beingTaken >= snapshotsMax)
-          throw fail("too_many_requests", `${name} holds ${snapshotsMax} snapshots: let one go`, {
-            retryAfterSeconds: 60,
-          });
-        const id = newId();
-        beingTaken += 1;
-        const snapshot = await kept.snapshot().finally(() => {
-          beingTaken -= 1;
+  const done = () => new Response(null, { status: 204 });
+  const handlers: Record<string, (input: Asked, context: RawContext) => Promise<Response>> = {
+    inspect: async (_, { signal }) => linesOf(kept.inspect(signal), log),
+    point: async () => {
+      if (snapshots.size + beingTaken >= snapshotsMax)
+        throw fail("too_many_requests", `${name} holds ${snapshotsMax} snapshots: let one go`, {
+          retryAfterSeconds: 60,
         });
-        snapshots.set(id, { snapshot, cancel: watch(id) });
-        return linesOf(
-          listed(id, snapshot, () => used(id)),
-          log,
-        );
-      },
-      keep: async ({ service, id }: { service: string; id: string }) => {
-        own(service);
-        used(id);
-        return new Response(null, { status: 204 });
-      },
-      file: async ({ service, id, key }: { service: string; id: string; key: string }) => {
-        own(service);
-        return new Response(await used(id).open(key), {
-          headers: { "content-type": "application/octet-stream" },
-        });
-      },
-      hold: async ({ service, id }: { service: string; id: string }) => {
-        own(service);
-        answers.hold(id);
-        return new Response(null, { status: 204 });
-      },
-      free: async ({ service, id }: { service: string; id: string }) => {
-        own(service);
-        answers.release(id);
-        return new Response(null, { status: 204 });
-      },
-      release: async ({ service, id }: { service: string; id: string }) => {
-        own(service);
-        used(id);
-        await release(id);
-        return new Response(null, { status: 204 });
-      },
+      const id = newId();
+      beingTaken += 1;
+      const snapshot = await kept.snapshot().finally(() => {
+        beingTaken -= 1;
+      });
+      snapshots.set(id, { snapshot, cancel: watch(id) });
+      return linesOf(
+        listed(id, snapshot, () => used(id)),
+        log,
+      );
     },
+    keep: async ({ id }) => {
+      used(id);
+      return done();
+    },
+    file: async ({ id, key }) =>
+      new Response(await used(id).open(key), { headers: { "content-type": "application/octet-stream" } }),
+    hold: async ({ id }) => {
+      answers.hold(id);
+      return done();
+    },
+    free: async ({ id }) => {
+      answers.release(id);
+      return done();
+    },
+    erase: eraseHandler({ name, erase, idempotency, isHeld: () => snapshots.size + beingTaken > 0 }),
+    release: async ({ id }) => {
+      used(id);
+      await release(id);
+      return done();
+    },
+  };
+  const ofOurs = (handler: (typeof handlers)[string]) => async (input: Asked, context: RawContext) => {
+    if (input.service !== name) throw fail("not_found", `this is ${name}, not '${input.service}'`);
+    return handler(input, context);
+  };
+  return {
+    raw: Object.fromEntries(Object.entries(handlers).map(([verb, handler]) => [verb, ofOurs(handler)])),
     stop: async () => void (await Promise.all([...snapshots.keys()].map(releaseQuietly))),
   };
+}
+
+/** The parts of a path; those that an endpoint does not have are not there. */
+interface Asked {
+  service: string;
+  id: string;
+  key: string;
 }
 
 async function* listed(id: string, snapshot: Snapshot, use: () => void): AsyncIterable<object> {

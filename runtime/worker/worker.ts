@@ -190,7 +190,7 @@ async function begin<C extends Contract, P extends Record<string, Contract>>(
   const notReady = () => reasonsOf(running, problemsOf(folder, own), draining);
   const answers = createAnswerHold(systemClock);
   const kept = keptBy(deps, name, running.durable, folder);
-  const handlers = durableHandlers({ ...deps, name, durable: kept, answers });
+  const handlers = durableHandlers({ ...deps, name, durable: kept, answers, erase: running.erase });
   const { gate, addressOf, change } = createChangingGate(config.auth, host);
   const face = createFace({ ...deps, name, gate, notReady, answers, ...listenerLimits(section, addressOf) });
   mount(face, contract, { invoke, raw: running.raw as unknown as Handlers, kept: handlers.raw });

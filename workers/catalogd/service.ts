@@ -38,7 +38,13 @@ import {
   page,
   type Registry,
 } from "./registry/registry.ts";
-import { createDatasetMarks, type Rehydration, startRehydration } from "./rehydration/rehydration.ts";
+import {
+  createDatasetMarks,
+  gated,
+  type Rehydration,
+  refuseWhilePending,
+  startRehydration,
+} from "./rehydration/rehydration.ts";
 import { createRest, type RestDeps } from "./rest/rest.ts";
 import { createRetention } from "./retention/retention.ts";
 import { checkName, isLive, summaryOf } from "./versions/versions.ts";
@@ -105,12 +111,16 @@ export async function createCatalogd(deps: Deps<{ storaged: Storaged }>): Promis
     raw: icebergFace({ ...deps, ...changing, publishing, open }, rehydration),
     verbs: gated(rehydration, {
       ...openVerbs(changing, open, { ...writeVerbs(deps, changing), ...returnVerbs(deps, changing) }),
-      ...expiry,
+      ...expiry.verbs,
       ...readVerbs(deps, { ...committing, registry, changes, history, concurrency, open }),
     }),
     notReady: () => {
       const pending = rehydration.pending();
       return pending === undefined ? [...damageReasons(registry), ...broken.problems()] : [pending];
+    },
+    erase: async (erasing) => {
+      refuseWhilePending(rehydration);
+      return expiry.erase(erasing);
     },
     drain: () => changes.stop(),
     durable: kept(
@@ -255,23 +265,6 @@ function readVerbs(
       return { catalog_etag, manifests: [...registry.manifests()], ...unreadable() };
     },
   };
-}
-
-function refuseWhilePending(rehydration: Rehydration): void {
-  const pending = rehydration.pending();
-  if (pending !== undefined) throw fail("unavailable", `catalogd is ${pending}`, { retryAfterSeconds: 1 });
-}
-
-/** Every verb is unavailable until the registry is complete: no caller learns that a dataset does not exist too early. */
-function gated(rehydration: Rehydration, verbs: VerbsOf<Catalogd>): VerbsOf<Catalogd> {
-  const gate =
-    (verb: (input: never, context: never) => Promise<unknown>) => async (input: never, context: never) => {
-      refuseWhilePending(rehydration);
-      return verb(input, context);
-    };
-  return Object.fromEntries(
-    Object.entries(verbs).map(([name, verb]) => [name, gate(verb)]),
-  ) as unknown as VerbsOf<Catalogd>;
 }
 
 function damageReasons(registry: Registry): string[] {

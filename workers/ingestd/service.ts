@@ -11,6 +11,7 @@ import { changeRows, deletion, retyping, rowDifference, update } from "./changes
 import type { Ingestd } from "./contract.ts";
 import { openDocuments } from "./documents/documents.ts";
 import { openEngines } from "./engine/engine.ts";
+import { eraseSubject } from "./erasure/erasure.ts";
 import { createJobs, type IngestDeps, type IngestParts, isOver, measureIngests } from "./jobs/jobs.ts";
 import { stagingFolders } from "./loading/loading.ts";
 import { openMaintenance } from "./maintenance/maintenance.ts";
@@ -45,7 +46,6 @@ export async function createIngestd(deps: IngestDeps): Promise<Running<Ingestd>>
   const maintenance = openMaintenance(parts);
   const measured = measureIngests(deps.metrics, limiter, clock);
   const following = new AbortController();
-  let stopping = false;
   const ending = new AbortController();
   const lifetime = ending.signal;
   const documents = openDocuments(parts, lifetime);
@@ -57,7 +57,7 @@ export async function createIngestd(deps: IngestDeps): Promise<Running<Ingestd>>
     return change.finally(() => changes.delete(change));
   };
   const refuseWhenStopping = () => {
-    if (stopping) throw fail("unavailable", "ingestd is stopping", { retryAfterSeconds: 1 });
+    if (lifetime.aborted) throw fail("unavailable", "ingestd is stopping", { retryAfterSeconds: 1 });
   };
   const ingesting = (work: () => Promise<Response>) => {
     refuseWhenStopping();
@@ -87,9 +87,9 @@ export async function createIngestd(deps: IngestDeps): Promise<Running<Ingestd>>
     },
     notReady: () => [...engines.problems(), ...documents.problems()],
     durable: documents.durable,
+    erase: (erasing) => changing(() => eraseSubject(erasing, parts, { documents, lifetime })),
     giveUp: () => following.abort(),
     stop: async () => {
-      stopping = true;
       ending.abort(fail("unavailable", "ingestd is stopping", { retryAfterSeconds: 1 }));
       await maintenance.stop();
       await Promise.allSettled([...changes, jobs.stop()]);

@@ -8,7 +8,8 @@ import type { Matrixd } from "../matrixd/contract.ts";
 import type { Pathwayd } from "../pathwayd/contract.ts";
 import type { Storaged } from "../storaged/contract.ts";
 import type { Observerd, Operation } from "./contract.ts";
-import { distillVerbs } from "./distillation/distillation.ts";
+import { openDistillation } from "./distillation/distillation.ts";
+import { eraseSubject } from "./erasure/erasure.ts";
 import { startExport } from "./export/export.ts";
 import {
   type ChatCalls,
@@ -47,16 +48,18 @@ export async function createObserverd(deps: ObserverdDeps): Promise<Running<Obse
   measureOperations(operations, deps);
   const exported = startExport(parts);
   const chat = deps.config.observerd.chat_calls ? followChat(operations, deps) : undefined;
+  const distillation = openDistillation(parts);
   const loops = startLoops(backgroundLoops(operations, deps), deps);
 
   return {
     verbs: {
       ...operationVerbs({ operations, chat, loops, deps }),
       ...reviewVerbs(parts),
-      ...distillVerbs(parts),
+      ...distillation.verbs,
     },
     raw: otlpStreams(parts),
     notReady: () => [...operations.problems(), ...reviews.problems()],
+    erase: (erasing) => eraseSubject(erasing, { operations, reviews, distillation }),
     durable: durableLogs(deps.directory, operations, reviews),
     stop: async () => {
       await Promise.all([loops.stop(), chat?.stop()]);

@@ -2,7 +2,6 @@
 import {
   closed,
   contract,
-  erasureEndpoints,
   erasureReasons,
   get,
   internal,
@@ -223,7 +222,7 @@ export const pathwayd = contract("pathwayd", {
   }),
 
   erase: post("/pathway/erase", {
-    resumable: "again",
+    keyless: true,
     long: true,
     summary:
       "Erases traces for good, with every trace of their chains: content, tags, embeddings, all they ever were, and answers to Idempotency-Keys. What is left is that they were there, and who had them erased, when and why. Those that fulfil every condition given.",
@@ -248,7 +247,6 @@ export const pathwayd = contract("pathwayd", {
   }),
 
   // Between services.
-  ...erasureEndpoints,
   alive: internal({
     reads: true,
     summary: "Which of the traces may still be used: there, not retired, not superseded.",

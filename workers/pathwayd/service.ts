@@ -29,7 +29,14 @@ import {
   traceOf,
   unknownUid,
 } from "./traces/traces.ts";
-import { createWriter, erasureVerbs, operationsFound, type Writer, writeVerbs } from "./writes/writes.ts";
+import {
+  createWriter,
+  operationsFound,
+  type TraceErasure,
+  traceErasure,
+  type Writer,
+  writeVerbs,
+} from "./writes/writes.ts";
 
 /** Of the machine's memory, for traces, unless a setting says how much. */
 const memoryShare = 1 / 8;
@@ -70,6 +77,10 @@ export async function createPathwayd(deps: Deps<{ embedd: Embedd }>): Promise<Ru
       if (memory) return memory.store;
       throw pending;
     }),
+    erase: async (erasing) => {
+      if (memory) return memory.erasure.eraseSubject(erasing);
+      throw pending;
+    },
     stop: async () => {
       await opened;
       await memory?.writer.stop();
@@ -87,6 +98,7 @@ interface Memory {
   store: Store;
   writer: Writer;
   texts: Texts;
+  erasure: TraceErasure;
 }
 
 async function openMemory(deps: Deps<{ embedd: Embedd }>): Promise<Memory> {
@@ -133,14 +145,15 @@ async function openMemory(deps: Deps<{ embedd: Embedd }>): Promise<Memory> {
     texts.forget();
     for (const ordinal of ordinals) meanings.forget(ordinal);
   };
+  const erasure = traceErasure({ ...deps, table, store, writer, times, forget });
   const verbs = {
     ...writeVerbs(deps, writer),
-    ...erasureVerbs({ ...deps, table, store, writer, times, forget }),
+    erase: erasure.erase,
     ...readVerbs({ table, texts, meanings, times, settled: writer.settled }),
     stats: async () => statsOf(table, store),
     compact,
   };
-  return { verbs, store, writer, texts };
+  return { verbs, store, writer, texts, erasure };
 }
 
 /** Every verb asks for the opened memory first: until the log is read no caller learns that a trace does not exist. */

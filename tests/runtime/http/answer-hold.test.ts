@@ -26,7 +26,19 @@ function doorWithHolds() {
   const log = createLog("thing", "error", () => {});
   const answers = createAnswerHold(clock);
   const kept = { inspect: async function* () {}, snapshot: () => holdFiles("/nowhere", []) };
-  const handlers = durableHandlers({ name: "thing", durable: kept, answers, newId: () => "id", clock, log });
+  const idempotency = { redact: async () => 0 };
+  const handlers = durableHandlers({
+    ...{
+      name: "thing",
+      durable: kept,
+      answers,
+      erase: undefined,
+      idempotency,
+      newId: () => "id",
+      clock,
+      log,
+    },
+  });
   const face = createFace({
     name: "thing",
     gate: () => {},

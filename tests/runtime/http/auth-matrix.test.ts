@@ -150,6 +150,8 @@ function open({ bind }: { bind: string }): Door {
     name: "gate",
     durable: kept as never,
     answers: createAnswerHold(systemClock),
+    erase: undefined,
+    idempotency: { redact: async () => 0 },
     newId: () => "id",
     clock: systemClock,
     log,

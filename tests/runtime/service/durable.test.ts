@@ -38,6 +38,8 @@ function handlersOf(kept: Durable) {
     name: "thing",
     durable: kept,
     answers,
+    erase: undefined,
+    idempotency: { redact: async () => 0 },
     newId: () => `p${++last}`,
     clock,
     log,

@@ -222,6 +222,7 @@ export const storedKinds: readonly StoredKind[] = [
   },
   logOf("log of operations", /^observerd\/operations-\d+\.log$/, ["event"]),
   logOf("log of reviews", /^observerd\/reviews\.log$/, []),
+  logOf("log of erasures", /^gateway\/erasures\.log$/, []),
   { name: "spend of providers", path: /^chatd\/spend\.json$/, bears: none },
 ];
 

@@ -1,19 +1,13 @@
 /** Erased traces: nothing of them in any byte that is kept, everything else as it was, before and after a start. */
 import { describe, expect, test } from "bun:test";
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { filesWith } from "../../support/campaigns/needles.ts";
 import { type Memory, perTest } from "../../support/stacks/pathwayd.ts";
 
 const stack = perTest();
 const needle = "xq-needle-77";
 const reasons = { who: "the data officer", why: "case 12" };
-
-/** Files below the folder in whose bytes the text is. */
-const filesWith = (folder: string, text: string): string[] =>
-  readdirSync(folder, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .map((entry) => join(entry.parentPath, entry.name))
-    .filter((path) => readFileSync(path).includes(text));
 
 const problem = (work: Promise<unknown>) =>
   work.then(

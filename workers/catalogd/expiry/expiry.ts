@@ -4,7 +4,13 @@
  * was cut off. Objects that never came to be named are swept.
  */
 import pMap from "p-map";
-import type { CallContext, Peer, VerbsOf } from "../../../runtime/contract/contract.ts";
+import type {
+  CallContext,
+  Erasing,
+  ErasureReport,
+  Peer,
+  VerbsOf,
+} from "../../../runtime/contract/contract.ts";
 import type { KeyedMutex } from "../../../runtime/scheduling/scheduling.ts";
 import type { Deps } from "../../../runtime/service/service.ts";
 import type { Storaged } from "../../storaged/contract.ts";
@@ -16,6 +22,7 @@ import type { Publishing } from "../publishing/publishing.ts";
 import { isDamaged, type Registry, type Removals } from "../registry/registry.ts";
 import type { Gone, Retention } from "../retention/retention.ts";
 import { firstOf, isOpen, type OpenVersion, planExpiry, type Version } from "../versions/versions.ts";
+import { eraseFromManifests } from "./erasure.ts";
 import { createNamedObjects } from "./named-objects.ts";
 import { pMapAll, type Scan, startScan } from "./scan.ts";
 import { sweepOrphans } from "./sweep.ts";
@@ -26,7 +33,7 @@ type Asked = Parameters<Expire>[0];
 export type RemovalCall = Pick<CallContext, "signal" | "requestId">;
 
 export interface ExpiryDeps extends Pick<Deps, "clock" | "newId" | "metrics" | "log"> {
-  store: Pick<ManifestStore, "read" | "versions">;
+  store: Pick<ManifestStore, "read" | "readCommit" | "versions">;
   registry: Registry;
   history: History;
   commit: Commit;
@@ -45,8 +52,14 @@ export interface ExpiryDeps extends Pick<Deps, "clock" | "newId" | "metrics" | "
 
 const dayMs = 24 * 60 * 60 * 1000;
 
-export function createExpiry(deps: ExpiryDeps): Pick<VerbsOf<Catalogd>, Upkeep> {
-  const { commit, removals, removing, clock, newId, metrics, registry } = deps;
+export interface Expiry {
+  verbs: Pick<VerbsOf<Catalogd>, Upkeep>;
+  /** Manifests that name a subject go, with all before them. */
+  erase: (erasing: Erasing) => Promise<ErasureReport>;
+}
+
+export function createExpiry(deps: ExpiryDeps): Expiry {
+  const { removals, removing, metrics, registry } = deps;
   const versions = metrics.counter("catalogd_expired_versions_total", "Versions that were expired.");
   const bytes = metrics.counter("catalogd_expired_bytes_total", "Bytes of objects that went with them.");
   const orphans = metrics.counter(
@@ -56,12 +69,63 @@ export function createExpiry(deps: ExpiryDeps): Pick<VerbsOf<Catalogd>, Upkeep> 
   const named = createNamedObjects(deps);
   metrics.gauge("catalogd_named_objects", "Objects of all kept versions that are remembered.", named.count);
 
+  const removeBefore = createRemoval(deps, named, (removed) => {
+    versions.add(removed.versions.length);
+    bytes.add(removed.bytes);
+  });
   const expire: Expire = async (asked, context) => {
-    const { name, dry_run = false } = asked;
-    const { operation, requestId } = context;
-    await deps.resolveUnknown(undefined, requestId);
+    const { name, dry_run } = asked;
+    await deps.resolveUnknown(undefined, context.requestId);
     const first = await firstKept(deps, asked);
     const gone = await expireSnapshots(deps, { ...asked, first }, context);
+    return removeBefore({ name, first, dry_run, gone }, context);
+  };
+  const sweep: VerbsOf<Catalogd>["sweep"] = async (asked, context) => {
+    await deps.resolveUnknown(undefined, context.requestId);
+    const swept = await sweepOrphans(deps, named, asked, context);
+    if (!swept.dry_run) orphans.add(swept.count);
+    return swept;
+  };
+  const verbs: Expiry["verbs"] = {
+    expire: (asked, context) => removing(registryWide, () => expire(asked, context)),
+    sweep: (asked, context) => removing(registryWide, () => sweep(asked, context)),
+    crowded: async ({ versions }) => {
+      const names: string[] = [];
+      for (const name of registry.names()) {
+        const head = registry.damaged().some((each) => each.name === name) ? undefined : registry.head(name);
+        const isOver = isCrowded(registry, name, versions);
+        if (isOver || (isOpen(head) && (await deps.retention.hasOwnRules(head)))) names.push(name);
+      }
+      return { names };
+    },
+    hold: async ({ keys, ms }) => {
+      removals.hold(keys, ms);
+      return null;
+    },
+  };
+  const erase: Expiry["erase"] = (erasing) =>
+    removing(registryWide, async () => {
+      await deps.resolveUnknown(undefined, erasing.requestId);
+      return eraseFromManifests(erasing, {
+        store: deps.store,
+        removeBefore: (name, first) => removeBefore({ name, first, gone: undefined }, erasing),
+      });
+    });
+  return { verbs, erase };
+}
+
+/** Removes what is before a version, with what it alone names. */
+function createRemoval(
+  deps: ExpiryDeps,
+  named: ReturnType<typeof createNamedObjects>,
+  count: (removed: ReturnType<typeof answer>) => void,
+) {
+  const { commit, removals, clock, newId, registry } = deps;
+  return async (
+    { name, first, dry_run = false, gone }: Removal,
+    context: RemovalCall & Pick<CallContext, "operation">,
+  ) => {
+    const { operation } = context;
     const scan = await startScan(deps.store, { name, first });
     const spare = async () => {
       if (scan.objects.size === 0) return;
@@ -83,34 +147,18 @@ export function createExpiry(deps: ExpiryDeps): Pick<VerbsOf<Catalogd>, Upkeep> 
       // An open table goes on with the snapshots that it was published with.
       if (!isOpen(registry.head(name, true))) await deps.publishing.removeBefore(name, first);
       const removed = answer(scan, { name, first, dry_run, gone });
-      versions.add(removed.versions.length);
-      bytes.add(removed.bytes);
+      count(removed);
       return removed;
     });
   };
-  const sweep: VerbsOf<Catalogd>["sweep"] = async (asked, context) => {
-    await deps.resolveUnknown(undefined, context.requestId);
-    const swept = await sweepOrphans(deps, named, asked, context);
-    if (!swept.dry_run) orphans.add(swept.count);
-    return swept;
-  };
-  return {
-    expire: (asked, context) => removing(registryWide, () => expire(asked, context)),
-    sweep: (asked, context) => removing(registryWide, () => sweep(asked, context)),
-    crowded: async ({ versions }) => {
-      const names: string[] = [];
-      for (const name of registry.names()) {
-        const head = registry.damaged().some((each) => each.name === name) ? undefined : registry.head(name);
-        const isOver = isCrowded(registry, name, versions);
-        if (isOver || (isOpen(head) && (await deps.retention.hasOwnRules(head)))) names.push(name);
-      }
-      return { names };
-    },
-    hold: async ({ keys, ms }) => {
-      removals.hold(keys, ms);
-      return null;
-    },
-  };
+}
+
+interface Removal {
+  name: string;
+  /** The first version that stays; with the number after the latest one, that one is written anew as this. */
+  first: number;
+  dry_run?: boolean | undefined;
+  gone: Gone | undefined;
 }
 
 const registryWide = "";

@@ -7,6 +7,7 @@ import { type Head, isDamaged, type Registry } from "../registry/registry.ts";
 import { adopt } from "./adoption.ts";
 import type { DatasetMarks, Stored } from "./marks.ts";
 
+export { gated, refuseWhilePending } from "./gate.ts";
 export { adoptionOf, createDatasetMarks, type DatasetMarks } from "./marks.ts";
 
 export interface Rehydration {

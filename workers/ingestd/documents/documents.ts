@@ -13,6 +13,8 @@ import { loadDocuments } from "./loading-documents.ts";
 import { openOriginals } from "./originals.ts";
 import { deleteDocument, listDocuments, readDocument } from "./stored-documents.ts";
 
+export { isOfDocuments } from "./rows.ts";
+
 export interface Documents {
   /** `changing` runs a change and is waited for at a stop. */
   verbs: (
@@ -22,6 +24,8 @@ export interface Documents {
   /** Originals that were found to be lost, and why no document can be read. */
   problems: () => string[];
   durable: Durable;
+  /** Removes originals that no row names, however young, or only counts them. */
+  removeUnnamed: (dryRun: boolean, signal: AbortSignal) => Promise<number>;
   stop: () => Promise<void>;
 }
 
@@ -58,6 +62,7 @@ export function openDocuments(parts: IngestParts, lifetime: AbortSignal): Docume
     },
     problems: () => [...lost.problems(), ...extraction.problems()],
     durable: durableOriginals(deps, lost),
+    removeUnnamed: originals.removeUnnamed,
     stop: async () => {
       await extraction.stop();
       await Promise.all([tended, originals.settled(), index.settled()]);

@@ -20,8 +20,11 @@ export interface Originals {
   put: (corpus: string, original: Original) => Promise<void>;
   /** Begins to remove the originals that this version names no more and the one before it did. */
   dropReplaced: (manifest: DatasetManifest, requestId: string) => void;
-  /** Removes what no row names and is older than the grace; `corpora` have a folder of originals. */
+  /** Removes what no row names and is older than the grace. */
   sweep: (signal: AbortSignal) => Promise<void>;
+  /** Removes what no row names, however young, or only counts it; when it resolves it is gone. */
+  removeUnnamed: (dryRun: boolean, signal: AbortSignal) => Promise<number>;
+  /** Those that have a folder of originals. */
   corpora: (signal: AbortSignal) => Promise<string[]>;
   /** Resolves when nothing is being removed. */
   settled: () => Promise<void>;
@@ -50,12 +53,15 @@ export function openOriginals(
     candidates: readonly string[],
     requestId: string,
     signal: AbortSignal,
-  ) => {
-    if (candidates.length === 0) return;
+    dryRun = false,
+  ): Promise<number> => {
+    if (candidates.length === 0) return 0;
     const release = await limiter.take(signal, corpus);
     try {
       const kept = await namedIn(corpus, reading(requestId, signal));
-      for (const sha256 of candidates) if (!kept.has(sha256)) await erase(corpus, sha256, requestId);
+      const unnamed = candidates.filter((sha256) => !kept.has(sha256));
+      for (const sha256 of dryRun ? [] : unnamed) await erase(corpus, sha256, requestId);
+      return unnamed.length;
     } finally {
       release();
     }
@@ -72,6 +78,14 @@ export function openOriginals(
       lifetime,
     );
   };
+  const removeBefore = async (time: number, signal: AbortSignal, dryRun = false): Promise<number> => {
+    let count = 0;
+    for (const corpus of await foldersOf(deps, signal)) {
+      const candidates = await storedBefore(corpus, time, deps, signal);
+      count += await drop(corpus, candidates, `documents-${deps.newId()}`, signal, dryRun);
+    }
+    return count;
+  };
   return {
     put: async (corpus, original) => {
       await putOriginal(corpus, original, deps);
@@ -86,15 +100,9 @@ export function openOriginals(
       void work.finally(() => running.delete(work));
     },
     sweep: async (signal) => {
-      const before = clock.now() - config.catalogd.orphan_grace_days * dayMs;
-      for (const corpus of await foldersOf(deps, signal))
-        await drop(
-          corpus,
-          await storedBefore(corpus, before, deps, signal),
-          `documents-${deps.newId()}`,
-          signal,
-        );
+      await removeBefore(clock.now() - config.catalogd.orphan_grace_days * dayMs, signal);
     },
+    removeUnnamed: (dryRun, signal) => removeBefore(Number.POSITIVE_INFINITY, signal, dryRun),
     corpora: (signal) => foldersOf(deps, signal),
     settled: async () => {
       await Promise.all(running);

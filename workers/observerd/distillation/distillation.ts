@@ -2,13 +2,21 @@
 import { mkdirSync, rmSync } from "node:fs";
 import { open, rm } from "node:fs/promises";
 import { join } from "node:path";
-import type { CallContext, InputOf, Peer, ReplyOf, VerbsOf } from "../../../runtime/contract/contract.ts";
+import type {
+  CallContext,
+  Erasing,
+  InputOf,
+  Peer,
+  ReplyOf,
+  VerbsOf,
+} from "../../../runtime/contract/contract.ts";
 import { fail, peerError, ServiceError } from "../../../runtime/errors/errors.ts";
 import { timestamp } from "../../../runtime/scheduling/scheduling.ts";
 import { describe } from "../../../runtime/telemetry/telemetry.ts";
 import type { Storaged } from "../../storaged/contract.ts";
 import type { Observerd } from "../contract.ts";
 import { collect, type Read, type Sources, type Span, settle } from "./collect.ts";
+import { eraseSets } from "./erasure.ts";
 import { preferenceLines, supervisedLines } from "./lines.ts";
 import { type DistillStore, openDistillStore } from "./working-set.ts";
 
@@ -21,12 +29,18 @@ const confidenceMin = 0.6;
 const allKinds: readonly Kind[] = ["supervised", "preference"];
 const manifestVersion = 1;
 
+export interface Distillation {
+  verbs: Pick<VerbsOf<Observerd>, "distill">;
+  /** Erases the sets that name a subject, or only looks; gives their folders. Refused while a set is being made. */
+  eraseSets: (erasing: Erasing) => Promise<string[]>;
+}
+
 /** Makes `POST /observer/distill`; what a distillation that was killed left on this disk is cleared away. */
-export function distillVerbs(sources: Sources): Pick<VerbsOf<Observerd>, "distill"> {
+export function openDistillation(sources: Sources): Distillation {
   const directory = join(sources.deps.directory, "distilling");
   rmSync(directory, { recursive: true, force: true });
   let busy = false;
-  return {
+  const verbs: Distillation["verbs"] = {
     distill: async (request, context) => {
       if (busy) {
         throw fail("too_many_requests", "a distillation is under way: ask again when it has ended", {
@@ -46,6 +60,16 @@ export function distillVerbs(sources: Sources): Pick<VerbsOf<Observerd>, "distil
         );
         busy = false;
       }
+    },
+  };
+  return {
+    verbs,
+    eraseSets: async (erasing) => {
+      if (busy && !erasing.dryRun)
+        throw fail("unavailable", "a distillation is under way: what it reads may be in its sets", {
+          retryAfterSeconds: 5,
+        });
+      return await eraseSets(sources.deps.peers.storaged, erasing);
     },
   };
 }

@@ -4,11 +4,14 @@
  * one before is read to its end: what is counted is always one checkpoint and the lines after it, never more or less.
  */
 import { rm } from "node:fs/promises";
+import type { Subject } from "../../../runtime/contract/contract.ts";
 import { errorCode, sizeOf } from "../../../runtime/durable/durable.ts";
 import { type LogDamage, type LogState, readLineLog } from "../../../runtime/line-log/line-log.ts";
 import { acceptance } from "../../../runtime/marks/marks.ts";
 import { describe } from "../../../runtime/telemetry/telemetry.ts";
+import { eraseFromSegments } from "./erasure.ts";
 import { type Line, numberOf, segmentName, segmentPath } from "./line.ts";
+import { createPause } from "./pause.ts";
 import {
   begin,
   type Current,
@@ -36,6 +39,8 @@ export interface OperationsLog {
   /** Segments that lack acknowledged records; their readable part is served. */
   incomplete: () => readonly LogDamage[];
   files: () => number;
+  /** Nothing of what names the subject is in any file when it resolves; gives the files that could not be written anew. */
+  erase: (subject: Subject) => Promise<string[]>;
   /** Waits for what is being appended. */
   close: () => Promise<void>;
 }
@@ -47,7 +52,7 @@ export async function openOperationsLog(options: OperationsLogOptions): Promise<
   const { problems, incomplete } = recovered;
   let { sealed } = recovered;
   let current = recovered.current ?? (await begin(recovered.last, options));
-  let turning: Promise<void> | undefined;
+  const pause = createPause();
   const inFlight = new Set<Promise<unknown>>();
 
   const turnOver = async () => {
@@ -59,18 +64,20 @@ export async function openOperationsLog(options: OperationsLogOptions): Promise<
     sealed = await retain(sealed, current, options);
   };
   const turnOverWhenFull = () => {
-    if (turning || current.log.bytes() - current.baseBytes < segmentBytes) return;
-    turning = turnOver()
-      // Appends continue in the current segment; the next one tries again.
-      .catch((cause) => log.error("the log cannot go on in a new file", describe(cause)))
-      .finally(() => {
-        turning = undefined;
-      });
+    if (pause.isOn() || current.log.bytes() - current.baseBytes < segmentBytes) return;
+    // Appends continue in the current segment; the next one tries again.
+    const failed = (cause: unknown) => log.error("the log cannot go on in a new file", describe(cause));
+    void pause.during(turnOver().catch(failed));
   };
 
   return {
+    erase: async (subject) => {
+      await pause.over();
+      const idle = Promise.allSettled(inFlight);
+      return pause.during(idle.then(() => eraseFromSegments({ sealed, current }, subject, options)));
+    },
     append: async (lines) => {
-      while (turning) await turning;
+      await pause.over();
       const appended = lines.map(async (line) => {
         await current.log.append(line);
         state.apply(line);
@@ -92,27 +99,21 @@ export async function openOperationsLog(options: OperationsLogOptions): Promise<
       return linesOf(files, options.directory, problems);
     },
     atRest: async (work) => {
-      while (turning) await turning;
+      await pause.over();
       const names = [...sealed, current.number].map(segmentName);
       const done = current.log.atRest((last) =>
         work(names, (file) =>
           file === segmentName(current.number) ? last : (kept.marks.get(file) as unknown as LogState),
         ),
       );
-      turning = done
-        .then(() => undefined)
-        .catch(() => undefined)
-        .finally(() => {
-          turning = undefined;
-        });
-      return done;
+      return pause.during(done);
     },
     problems: () => [...incomplete.map(incompleteText), ...problems],
     reportDamage: (problem) => note(problems, problem),
     incomplete: () => incomplete,
     files: () => sealed.length + 1,
     close: async () => {
-      while (turning) await turning;
+      await pause.over();
       await Promise.allSettled(inFlight);
       await current.log.close();
     },

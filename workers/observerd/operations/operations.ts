@@ -1,4 +1,5 @@
 /** The record of operations: their log on disk, and what it adds up to. */
+export { redacted } from "./erasure.ts";
 export { inspectOperations } from "./inspection.ts";
 export { type EventInput, isTraceUid, operationOf } from "./intake.ts";
 export type { FileMark, Marks } from "./line.ts";

@@ -158,9 +158,9 @@ async function reopen(
 }
 
 /** The latest operations of the files, oldest first, as many as the ring takes. */
-async function latestOperations(
+export async function latestOperations(
   numbers: readonly number[],
-  { directory, ringOperations }: OperationsLogOptions,
+  { directory, ringOperations }: Pick<OperationsLogOptions, "directory" | "ringOperations">,
   problems: string[],
 ): Promise<Operation[]> {
   let latest: Operation[] = [];

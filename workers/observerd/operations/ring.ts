@@ -13,6 +13,7 @@ export interface Ring {
   /** Oldest first. */
   operations: () => Operation[];
   newestFirst: () => Iterable<RingEntry>;
+  clear: () => void;
 }
 
 /** An empty ring. */
@@ -38,6 +39,11 @@ export function createRing(operationsMax: number, bytesMax: number): Ring {
       first = 0;
     },
     operations: () => entries.slice(first).map(({ operation }) => operation),
+    clear: () => {
+      entries = [];
+      first = 0;
+      held = 0;
+    },
     *newestFirst() {
       yield* entries.slice(first).reverse();
     },

@@ -17,6 +17,8 @@ export interface State {
   checkpoint: () => Checkpoint;
   /** Puts operations that a checkpoint already counts into the ring, oldest first. */
   remember: (operations: readonly Operation[], counted: number) => void;
+  /** Empties the ring, before the log is read again. */
+  forgetRing: () => void;
 }
 
 /** Nothing yet. */
@@ -59,5 +61,6 @@ export function createState(section: Config["observerd"]): State {
       for (const [at, operation] of operations.entries())
         ring.add({ ordinal: counted - operations.length + 1 + at, operation }, jsonBytes(operation));
     },
+    forgetRing: ring.clear,
   };
 }

@@ -36,6 +36,7 @@ export interface OperationsStore extends Operations {
   reportDamage: OperationsLog["reportDamage"];
   incomplete: OperationsLog["incomplete"];
   files: () => number;
+  erase: OperationsLog["erase"];
   close: () => Promise<void>;
 }
 
@@ -102,6 +103,7 @@ export async function openOperations({
     reportDamage: log.reportDamage,
     incomplete: log.incomplete,
     files: log.files,
+    erase: log.erase,
     close: log.close,
   };
 }

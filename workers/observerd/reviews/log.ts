@@ -30,6 +30,8 @@ export interface Reviews {
   /** All reviews that were there when this was called, oldest first; holds one at a time. */
   all: () => AsyncIterable<Judged>;
   atRest: LineLog<Judged>["atRest"];
+  /** Those of which it is told go from every byte. */
+  erase: (isMeant: (judged: Judged) => boolean) => Promise<void>;
   /** What opening found damaged, for `/readyz`; empty when all is well. */
   problems: () => string[];
   close: () => Promise<void>;
@@ -37,6 +39,17 @@ export interface Reviews {
 
 export const reviewsName = "reviews.log";
 export const reviewsFormat = { format: "lakehouse.reviews", version: 1 } as const;
+
+/** What callers, and models, have said in it: neither our own words nor our numbers. */
+export const saidIn = ({
+  task,
+  output,
+  trace_uid,
+  review: { reasons, by, run_id, reviewer },
+}: Judged): unknown[] => [
+  ...[task, output, trace_uid, by, run_id, reviewer],
+  ...reasons.map(({ detail }) => detail),
+];
 
 /** Throws for what is no review. */
 export function checkJudged({ review, task, output }: Judged): void {
@@ -78,6 +91,7 @@ function closedReviews(why: ServiceError): Reviews {
       throw why;
     },
     atRest: refuse,
+    erase: refuse,
     problems: () => [why.message],
     close: async () => {},
   };
@@ -88,6 +102,11 @@ function reviewsOf(path: string, log: LineLog<Judged>): Reviews {
   return {
     add: async (judged) => void (await log.append(judged)),
     atRest: log.atRest,
+    erase: (isMeant) =>
+      log.amend(
+        (judged) => (isMeant(judged) ? undefined : judged),
+        () => {},
+      ),
     all: () => readLineLog<Judged>(path, { end: log.bytes() }),
     problems: () => {
       if (damagedCount === 0) return [];

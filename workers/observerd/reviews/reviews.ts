@@ -15,7 +15,7 @@ import { scored } from "./score.ts";
 import { type Judgement, judge } from "./verdict.ts";
 import { waitingPage } from "./waiting.ts";
 
-export { type Judged, openReviews, type Review, type Reviews, reviewsName } from "./log.ts";
+export { type Judged, openReviews, type Review, type Reviews, reviewsName, saidIn } from "./log.ts";
 
 /** The review is on stable storage when this answers. It is not recorded as an operation. */
 export function reviewVerbs({

@@ -1,6 +1,6 @@
 /** Erasing traces: which ones, what stands for them, and what else is kept of them. */
-import type { ErasureReport, InputOf, ReplyOf, VerbsOf } from "../../../runtime/contract/contract.ts";
-import { checkReasons, type Subject, subjectOf } from "../../../runtime/erasure/erasure.ts";
+import type { InputOf, ReplyOf, Running, Subject, VerbsOf } from "../../../runtime/contract/contract.ts";
+import { checkReasons, removedAt, reportOf, subjectOf } from "../../../runtime/erasure/erasure.ts";
 import { fail } from "../../../runtime/errors/errors.ts";
 import { matches, parseFilter } from "../../../runtime/filter/filter.ts";
 import type { Idempotency } from "../../../runtime/idempotency/idempotency.ts";
@@ -37,23 +37,25 @@ interface ErasureDeps {
   forget: (ordinals: readonly number[]) => void;
 }
 
-export function erasureVerbs(deps: ErasureDeps): Pick<VerbsOf<Pathwayd>, "erase" | "eraseSubject"> {
-  const erase = (input: EraseInput) => {
-    const selection = selectionOf(input);
-    return deps.writer.alone(() => eraseNow(input, selection, deps));
-  };
+export interface TraceErasure {
+  /** The verb. */
+  erase: VerbsOf<Pathwayd>["erase"];
+  /** All that names the subject. */
+  eraseSubject: NonNullable<Running<Pathwayd>["erase"]>;
+}
+
+export function traceErasure(deps: ErasureDeps): TraceErasure {
+  const run = (input: Reasons, selection: Selection) =>
+    deps.writer.alone(() => eraseNow(input, selection, deps));
   return {
-    erase,
-    eraseSubject: async (input): Promise<ErasureReport> => {
-      const { erased, answers, uids, dry_run } = await erase(input);
-      const place = "pathwayd/traces.log";
-      const removed = [
-        ...(erased > 0 ? [{ place, what: "traces", count: erased, ...(!dry_run && { names: uids }) }] : []),
-        ...(answers > 0
-          ? [{ place: "pathwayd/idempotency", what: "answers to Idempotency-Keys", count: answers }]
-          : []),
-      ];
-      return { removed, left: [] };
+    erase: async (input) => run(input, selectionOf(input)),
+    eraseSubject: async ({ subject, who, why, dryRun }) => {
+      const selection = { uids: undefined, subject, isMeant: () => true };
+      const { erased, answers, uids } = await run({ who, why, dry_run: dryRun }, selection);
+      return reportOf(
+        removedAt("pathwayd/traces.log", "traces", erased, dryRun ? [] : uids),
+        removedAt("pathwayd/idempotency", "answers to Idempotency-Keys", answers),
+      );
     },
   };
 }
@@ -85,7 +87,9 @@ function selectionOf({ uids, subject: text, scope = {}, filter, ...reasons }: Er
   };
 }
 
-async function eraseNow(input: EraseInput, selection: Selection, deps: ErasureDeps): Promise<EraseReply> {
+type Reasons = Pick<EraseInput, "who" | "why" | "dry_run">;
+
+async function eraseNow(input: Reasons, selection: Selection, deps: ErasureDeps): Promise<EraseReply> {
   const { table, store, times, idempotency, newId } = deps;
   const { who, why, dry_run = false } = input;
   const { subject } = selection;

@@ -1,5 +1,5 @@
 /** Changes: decided one after another, stored in batches, answered once they are durable. */
-export { erasureVerbs } from "./erasure.ts";
+export { type TraceErasure, traceErasure } from "./erasure.ts";
 export { operationsFound } from "./resume.ts";
 export { writeVerbs } from "./verbs.ts";
 export { createWriter, type Writer } from "./writer.ts";

@@ -1,0 +1,27 @@
+/** What a service is given when it is to forget a person or a thing, and what it answers. */
+
+/** Whom or what it is about: a text as it was given, and how it is found. */
+export interface Subject {
+  /** For RE2 and JavaScript alike, to be matched without regard to case in NFC text. */
+  pattern: string;
+  /** Whether a text holds it. */
+  isIn: (text: string) => boolean;
+  /** Whether any text, number or name of a field in a JSON value holds it. */
+  isMentioned: (value: unknown) => boolean;
+}
+
+export interface Erasing {
+  subject: Subject;
+  who: string;
+  why: string;
+  /** Only looks, and says what would go. */
+  dryRun: boolean;
+  requestId: string;
+  signal: AbortSignal;
+}
+
+/** What was removed, or would be, and what cannot be. */
+export interface ErasureReport {
+  removed: { place: string; what: string; count: number; names?: string[] }[];
+  left: { place: string; why: string; remedy: string }[];
+}

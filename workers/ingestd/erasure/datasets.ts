@@ -1,0 +1,113 @@
+/** A dataset without a subject: its rows go from the latest version, and every earlier version that has them goes. */
+import type { ErasureReport } from "../../../runtime/contract/contract.ts";
+import { removedAt, reportOf } from "../../../runtime/erasure/erasure.ts";
+import { ServiceError } from "../../../runtime/errors/errors.ts";
+import { quoteText } from "../../../runtime/sql/sql.ts";
+import { changeRows, deletion } from "../changes/changes.ts";
+import { isOfDocuments } from "../documents/documents.ts";
+import type { DatasetManifest } from "../jobs/jobs.ts";
+import type { Call } from "./erasure.ts";
+import { documentsOf, mentions, rowsOf } from "./finding.ts";
+
+/** Longest wait for the removal of what an expiry lists, in milliseconds. */
+const removalTimeoutMs = 30 * 60 * 1000;
+const pageSize = 100;
+
+/** Of a dataset that is there; run again it finds what a kill has left. */
+export async function eraseFromDataset(name: string, call: Call): Promise<ErasureReport> {
+  const { subject, dryRun, reading } = call;
+  const manifest = await manifestOf(name, call);
+  if (!manifest) return reportOf();
+  const place = `catalogd/${name}`;
+  const named = namesIn(manifest, call);
+  const matched = await rowsOf(manifest, subject, reading);
+  if (matched === undefined)
+    return reportOf(named, {
+      removed: [],
+      left: [unreadable(name, manifest.version)],
+    });
+  const documents =
+    matched > 0 && isOfDocuments(manifest) ? await documentsOf(manifest, subject, reading) : [];
+  const what = documents.length > 0 ? "documents" : "rows";
+  const rows = removedAt(place, what, documents.length || matched);
+  if (matched > 0 && !dryRun) await removeRows(name, documents, call);
+  return reportOf(named, rows, await expireVersions(name, call, matched > 0));
+}
+
+/** Of a dataset that was dropped: its versions could be brought back. */
+export const eraseDropped = (name: string, call: Call): Promise<ErasureReport> =>
+  expireVersions(name, call, false);
+
+async function manifestOf(name: string, { parts, requestId }: Call): Promise<DatasetManifest | undefined> {
+  return await parts.deps.peers.catalogd.verbs.manifest({ name }, { requestId }).catch((cause) => {
+    if (cause instanceof ServiceError && cause.type === "not_found") return undefined;
+    throw cause;
+  });
+}
+
+/** A document is about one person: all of its chunks go, also those that do not name the subject. */
+async function removeRows(name: string, documents: readonly string[], call: Call): Promise<void> {
+  const { parts, requestId, signal, lifetime, subject } = call;
+  const inDocuments = `document IN (${documents.map(quoteText).join(", ")})`;
+  await changeRows(
+    { name },
+    (base) => deletion(base, documents.length > 0 ? inDocuments : mentions(base, subject)),
+    { context: { requestId, signal }, parts, lifetime },
+  );
+}
+
+/** `isIn`: the version that is the latest now has just lost such rows, so that those before it have them. */
+async function expireVersions(name: string, call: Call, isIn: boolean): Promise<ErasureReport> {
+  const { parts, subject, dryRun, requestId, signal, reading } = call;
+  const { verbs } = parts.deps.peers.catalogd;
+  const earlier = await earlierVersions(name, call);
+  let holds = isIn;
+  const unread: ErasureReport["left"] = [];
+  for (const version of holds ? [] : earlier) {
+    const manifest = await verbs.manifest({ name, version }, { requestId });
+    const matched = await rowsOf(manifest, subject, reading);
+    if (matched === undefined) unread.push(unreadable(name, version));
+    else if (matched > 0) holds = true;
+    if (holds) break;
+  }
+  if (!holds) return { removed: [], left: unread };
+  const expired = await verbs.expire(
+    { name, keep_versions: 1, older_than_days: 0, dry_run: dryRun },
+    { signal, requestId, timeoutMs: removalTimeoutMs },
+  );
+  return reportOf(removedAt(`catalogd/${name}`, "earlier versions", expired.versions.length));
+}
+
+const unreadable = (name: string, version: number) => ({
+  place: `catalogd/${name}`,
+  why: `objects of version ${version} cannot be read, so that it is not known what they hold`,
+  remedy: `restore them, or let the version go by POST /v1/catalog/expire/${name}; then erase again`,
+});
+
+/** Numbers of the versions before the latest that hold something. */
+async function earlierVersions(name: string, { parts, requestId }: Call): Promise<number[]> {
+  const numbers: number[] = [];
+  for (let page_token: string | undefined; ; ) {
+    const page = await parts.deps.peers.catalogd.verbs.versions(
+      { name, page_size: pageSize, ...(page_token !== undefined && { page_token }) },
+      { requestId },
+    );
+    numbers.push(...page.versions.map(({ version }) => version));
+    page_token = page.next_page_token;
+    if (page_token === undefined) return numbers.slice(1);
+  }
+}
+
+/** Names that say whom it is about: no row goes with them. */
+function namesIn({ name, columns }: DatasetManifest, { subject }: Call): ErasureReport {
+  const left = (what: string, remedy: string) => ({
+    removed: [],
+    left: [{ place: "catalogd", why: `the name of ${what} says whom it is about`, remedy }],
+  });
+  return reportOf(
+    ...(subject.isIn(name) ? [left("a dataset", "drop the dataset, then erase again")] : []),
+    ...(columns.some((column) => subject.isMentioned([column.name, column.type, column.comment ?? ""]))
+      ? [left(`a column of ${name}, or its comment,`, "rename or drop the column, then erase again")]
+      : []),
+  );
+}

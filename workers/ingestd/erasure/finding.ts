@@ -1,0 +1,45 @@
+/** Where a subject is named in datasets: the statements that find it, by the same expression as in every other service. */
+import type { Subject } from "../../../runtime/contract/contract.ts";
+import { ServiceError } from "../../../runtime/errors/errors.ts";
+import { quoteName, quoteText } from "../../../runtime/sql/sql.ts";
+import { askRows, type Reading } from "../changes/changes.ts";
+import type { DatasetManifest } from "../jobs/jobs.ts";
+
+/** SQL that is true for a row of which any value, as text, names the subject. */
+export const mentions = ({ columns }: Pick<DatasetManifest, "columns">, { pattern }: Subject): string =>
+  columns
+    .map(({ name }) => {
+      const text = `nfc_normalize(CAST(${quoteName(name)} AS VARCHAR))`;
+      return `coalesce(regexp_matches(${text}, ${quoteText(pattern)}, 'i'), false)`;
+    })
+    .join(" OR ");
+
+const versionOf = ({ name, version }: DatasetManifest): string =>
+  [...name.split(".").slice(0, -1), `${name.split(".").at(-1)}@${version}`].map(quoteName).join(".");
+
+/** Rows of this version that name the subject; undefined for a version that cannot be read any more. */
+export async function rowsOf(
+  manifest: DatasetManifest,
+  subject: Subject,
+  reading: Reading,
+): Promise<number | undefined> {
+  if (manifest.row_count === 0 && manifest.metadata_location === undefined) return 0;
+  const sql = `SELECT count(*) AS n FROM ${versionOf(manifest)} WHERE ${mentions(manifest, subject)}`;
+  try {
+    const [row] = await askRows(reading, sql);
+    return Number(row?.n);
+  } catch (cause) {
+    if (cause instanceof ServiceError && cause.type === "corrupt") return undefined;
+    throw cause;
+  }
+}
+
+/** The documents that name the subject, in a dataset of documents. */
+export async function documentsOf(
+  manifest: DatasetManifest,
+  subject: Subject,
+  reading: Reading,
+): Promise<string[]> {
+  const sql = `SELECT DISTINCT document FROM ${versionOf(manifest)} WHERE ${mentions(manifest, subject)}`;
+  return (await askRows(reading, sql)).map(({ document }) => String(document));
+}
