@@ -12,4 +12,4 @@ export {
   typeCharactersMax,
   typeNestingMax,
 } from "./type-grammar.ts";
-export { plainType, wideningRule, widens } from "./widening.ts";
+export { isSameType, plainType, wideningRule, widens } from "./widening.ts";

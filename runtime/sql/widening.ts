@@ -1,5 +1,5 @@
 /** Types that hold every value of another one, so that a column may take them and no stored value changes. */
-import { parseSqlType } from "./type-grammar.ts";
+import { parseSqlType, sqlOf } from "./type-grammar.ts";
 
 /** Whole numbers by bits; an unsigned type fits into a signed one of more bits. */
 const integers: Readonly<Record<string, { bits: number; signed: boolean }>> = {
@@ -17,12 +17,17 @@ const integers: Readonly<Record<string, { bits: number; signed: boolean }>> = {
 export const wideningRule =
   "safe are whole numbers to larger ones, FLOAT to DOUBLE, and DECIMAL to more digits of the same scale";
 
+/** Whether both texts are one type: names of fields may stand in quotes, which DuckDB writes only where it needs them. */
+export const isSameType = (one: string, other: string): boolean =>
+  one === other ||
+  (one.includes("(") && other.includes("(") && sqlOf(parseSqlType(one)) === sqlOf(parseSqlType(other)));
+
 /**
  * Whether a column of type `from` may become one of type `to` and its files stay: what open tables allow as well
  * (int to long, float to double, more digits). Types are as DuckDB prints them.
  */
 export function widens(from: string, to: string): boolean {
-  if (from === to) return true;
+  if (isSameType(from, to)) return true;
   if (from === "FLOAT") return to === "DOUBLE";
   const [small, large] = [integers[from], integers[to]];
   if (small && large) return small.bits < large.bits && (large.signed || !small.signed);

@@ -26,5 +26,11 @@ export {
   type TableMetadata,
   type TableRequest,
 } from "./table-metadata.ts";
-export { type IcebergType, NoSuchType, sqlTypeOf } from "./type-map.ts";
+export {
+  type IcebergField,
+  type IcebergType,
+  icebergTypeOf,
+  NoSuchType,
+  sqlTypeOf,
+} from "./type-map.ts";
 export { applyUpdates, type Update } from "./updates.ts";

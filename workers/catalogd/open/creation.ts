@@ -1,11 +1,11 @@
 /** New tables: from what a client asks for, and from metadata that is there already. */
 import { newTable, refusals, type TableMetadata, type TableRequest } from "../iceberg/iceberg.ts";
+import { contentOf } from "../table-columns/table-columns.ts";
 import { isInside, normalised, placeFor } from "../table-files/table-files.ts";
 import { isLive, type OpenVersion, type TableContent } from "../versions/versions.ts";
 import { checkCommit } from "./commit-check.ts";
 import { checkNamePart, propertiesOf } from "./namespaces.ts";
 import { type Asking, type Identifier, type Loaded, loadedOf, nameOf, type State, shown } from "./state.ts";
-import { contentOf } from "./table-content.ts";
 
 export interface NewTable extends Omit<TableRequest, "properties"> {
   name: string;

@@ -11,10 +11,10 @@ import type { TableMetadata } from "../iceberg/iceberg.ts";
 import { rootOf } from "../publishing/publishing.ts";
 import type { Registry, Removals } from "../registry/registry.ts";
 import type { Evolution } from "../schemas/schemas.ts";
+import { evolution } from "../table-columns/table-columns.ts";
 import { createMetadataFiles, createSnapshotFiles, keyOf, normalised } from "../table-files/table-files.ts";
 import {
   checkMatch,
-  evolvedByRequest,
   isOpen,
   type Manifest,
   type OpenVersion,
@@ -27,7 +27,6 @@ import type { Namespaces } from "./namespaces.ts";
 import { openDataset } from "./opened.ts";
 import { planFiles, type TableFiles } from "./plan.ts";
 import { objectsBelow } from "./purge.ts";
-import { schemaWith } from "./schema-change.ts";
 import {
   type Asking,
   type ChangeOf,
@@ -161,8 +160,7 @@ export function createOpenTables(deps: OpenDeps): OpenTables {
     rowsPlace: (name) => placeOf(state, name),
     evolve: async ({ name, ...asked }, asking) => {
       const { head, table } = await readOpen(state, name);
-      const { columns } = evolvedByRequest(head, asked);
-      const { updates } = schemaWith(table, head.columns, columns);
+      const updates = evolution(head, table, asked);
       if (updates.length === 0) return head;
       const onVersion = head.version;
       const identifier = identifierOf(name);

@@ -2,9 +2,9 @@
 import { fail } from "../../../runtime/errors/errors.ts";
 import { Unpublishable } from "../iceberg/iceberg.ts";
 import { rootOf } from "../publishing/publishing.ts";
+import { contentOf } from "../table-columns/table-columns.ts";
 import { canonicalKey, isOpen, type Manifest } from "../versions/versions.ts";
 import { type Asking, identifierOf, type State } from "./state.ts";
-import { contentOf } from "./table-content.ts";
 
 export async function openDataset(state: State, name: string, asking: Asking): Promise<Manifest> {
   const { registry, deps } = state;

@@ -3,6 +3,7 @@ import pMap from "p-map";
 import { fail, ServiceError } from "../../../runtime/errors/errors.ts";
 import { positionsIn } from "../deletion-vectors/deletion-vectors.ts";
 import type { TableMetadata } from "../iceberg/iceberg.ts";
+import { columnsOf, currentSchema } from "../table-columns/table-columns.ts";
 import {
   concurrency,
   confined,
@@ -16,13 +17,12 @@ import {
 } from "../table-files/table-files.ts";
 import { isOpen, type Manifest } from "../versions/versions.ts";
 import type { State } from "./state.ts";
-import { columnsOf, currentSchema } from "./table-content.ts";
 
 export interface TableFiles {
   files: PlannedFile[];
   /** Parquet files of deleted positions. */
   deletes: { key: string; bytes: number }[];
-  /** Names of columns in files without field ids: the id of each. */
+  /** Names of columns, and of parts of them, in files without field ids: the id of each. */
   names: Record<string, number>;
 }
 
@@ -150,19 +150,26 @@ const identityIds = (metadata: TableMetadata, specId: number): number[] =>
 interface Mapped {
   "field-id"?: number;
   names?: string[];
+  fields?: Mapped[];
 }
 
-/** `schema.name-mapping.default`, of the columns alone. */
+const partSeparator = "\u001f";
+
+/** `schema.name-mapping.default`: of a part of a nested column by the id around it and its name. */
 function namesOf({ properties }: TableMetadata): Record<string, number> {
   const text = properties["schema.name-mapping.default"];
   if (text === undefined) return {};
-  try {
-    const mapped = JSON.parse(text) as Mapped[];
-    return Object.fromEntries(
-      mapped.flatMap(({ "field-id": id, names = [] }) =>
-        id === undefined ? [] : names.map((name) => [name, id]),
-      ),
+  const named = (all: readonly Mapped[], around: string): [string, number][] =>
+    all.flatMap(({ "field-id": id, names = [], fields = [] }) =>
+      id === undefined
+        ? []
+        : [
+            ...names.map((name): [string, number] => [around + name, id]),
+            ...named(fields, `${id}${partSeparator}`),
+          ],
     );
+  try {
+    return Object.fromEntries(named(JSON.parse(text) as Mapped[], ""));
   } catch (cause) {
     if (cause instanceof SyntaxError || cause instanceof TypeError)
       throw fail("corrupt", "its property schema.name-mapping.default does not read as a mapping", { cause });

@@ -8,11 +8,11 @@ import {
   type TableMetadata,
   type Update,
 } from "../iceberg/iceberg.ts";
+import { contentOf } from "../table-columns/table-columns.ts";
 import { normalised, placeFor } from "../table-files/table-files.ts";
 import { isLive, isOpen, type Manifest, type Registration } from "../versions/versions.ts";
 import { checkCommit } from "./commit-check.ts";
 import { type Asking, type ChangeOf, type Identifier, nameOf, type State, shown } from "./state.ts";
-import { contentOf } from "./table-content.ts";
 
 export interface TableChange {
   identifier: Identifier;

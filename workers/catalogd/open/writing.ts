@@ -6,6 +6,7 @@ import { fail } from "../../../runtime/errors/errors.ts";
 import type { Change } from "../commits/commits.ts";
 import { mainBranch, type TableMetadata } from "../iceberg/iceberg.ts";
 import { type Layout, layoutOf } from "../partitioning/partitioning.ts";
+import { columnsOf, currentSchema, schemaWith } from "../table-columns/table-columns.ts";
 import {
   checkMatch,
   checkRegistration,
@@ -19,10 +20,8 @@ import {
   type Registration,
 } from "../versions/versions.ts";
 import { snapshotOf } from "./row-snapshot.ts";
-import { schemaWith } from "./schema-change.ts";
 import { type Asking, identifierOf, keyIn, type State } from "./state.ts";
 import { changedTable } from "./table-change.ts";
-import { columnsOf, currentSchema } from "./table-content.ts";
 
 /** Where an ingest puts files of the table, as the catalog names objects, and how its rows lie in them. */
 export interface RowsPlace {

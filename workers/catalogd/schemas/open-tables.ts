@@ -33,6 +33,6 @@ export const TableFiles = closed({
   ),
   /** Parquet files of deleted positions. */
   deletes: t.Array(closed({ key: t.String(), bytes: Count })),
-  /** Names of columns in files without field ids. */
+  /** Names of columns in files without field ids; of a part of one by the id around it, U+001F and its name. */
   names: t.Record(t.String(), t.Integer()),
 });

@@ -195,7 +195,11 @@ export const ifMatch = {
     }),
   ),
 };
-/** Changes of columns, done in the order in which they stand here. All names but those of `reorder` and `comment` are those before. */
+/**
+ * Changes of columns, done in the order in which they stand here. All names but those of `reorder` and `comment` are those
+ * before. In an open table a part of a nested column goes by its path, but for `to`: `home.city`, `tags.element.id`,
+ * `sums.value`; an order of parts names all of one struct.
+ */
 export const evolution = {
   rename: t.Optional(t.Array(closed({ name: ColumnName, to: ColumnName }), { maxItems: 16_384 })),
   drop: t.Optional(t.Array(ColumnName, { maxItems: 16_384 })),
@@ -209,11 +213,15 @@ export const evolution = {
   add: t.Optional(
     t.Array(closed({ name: ColumnName, type: ColumnType, comment: t.Optional(Comment) }), {
       maxItems: 16_384,
-      description: "Columns that are NULL in every row there is.",
+      description:
+        "Columns that are NULL in every row there is. In an open table also parts of nested ones: `home.city`, `tags.element.id`, `sums.value.n`.",
     }),
   ),
   reorder: t.Optional(
-    t.Array(ColumnName, { maxItems: 16_384, description: "Every column, in the new order." }),
+    t.Array(ColumnName, {
+      maxItems: 16_384,
+      description: "Every column, or every part of a struct by its path, in the new order.",
+    }),
   ),
   comment: t.Optional(
     t.Array(closed({ name: ColumnName, text: Comment }), {

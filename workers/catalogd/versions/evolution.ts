@@ -3,7 +3,9 @@ import { fail, invalidField, suggestionsFor } from "../../../runtime/errors/erro
 import {
   columnProblem,
   fold,
+  isSameType,
   numberColumns,
+  parseSqlType,
   plainType,
   wideningRule,
   widens,
@@ -41,9 +43,10 @@ export function evolvedByAppend(
     const asked = after.get(column.name);
     if (!asked) return { ...column, nullable: true };
     const nullable = column.nullable || asked.nullable;
-    if (emptyIn.has(column.name) && asked.type !== column.type) return { ...column, nullable: true };
+    if (emptyIn.has(column.name) && !isSameType(asked.type, column.type))
+      return { ...column, nullable: true };
     if (widens(asked.type, column.type) || widens(column.type, asked.type)) {
-      const type = widens(column.type, asked.type) ? asked.type : column.type;
+      const type = widens(asked.type, column.type) ? column.type : asked.type;
       const changed = changedForm(column, asked);
       if (changed) retyped.push(changed);
       return { ...column, ...formOf(column, asked), type, nullable };
@@ -79,7 +82,7 @@ function writtenAs(proposed: readonly Column[], { columns }: Numbered, empty: Re
   const byName = new Map(columns.map((column) => [column.name, column]));
   return proposed.flatMap((column) => {
     const now = byName.get(column.name);
-    if (!now || (empty.has(column.name) && now.type !== column.type)) return [];
+    if (!now || (empty.has(column.name) && !isSameType(now.type, column.type))) return [];
     const { field_id, nested_ids } = now;
     return [{ ...withoutIds(column), field_id: field_id ?? 0, ...(nested_ids && { nested_ids }) }];
   });
@@ -104,8 +107,9 @@ const isNullIn = (objects: readonly DataObject[], name: string): boolean =>
     return row_count === 0 || found?.null_count === row_count;
   });
 
-/** Whether no object of the dataset has a value of the column, as far as statistics tell. */
+/** Whether no object of the dataset has a value of the column, as far as statistics tell; of an open table's files none do here. */
 function isNullColumn({ objects, schemas = [], ...live }: Manifest, { field_id }: Column): boolean {
+  if (live.metadata_location !== undefined) return false;
   return objects.every((object) => {
     const schema = schemas.find(({ schema_id }) => schema_id === idOf(object)) ?? live;
     const own = schema.columns.find((column) => column.field_id === field_id);
@@ -160,11 +164,19 @@ function find(field: string, name: string, columns: readonly Column[]): Column {
     name,
     columns.map((column) => column.name),
   );
-  const hint = near.length > 0 ? `; did you mean ${near.join(" or ")}?` : "";
+  const around = columns.find((column) => name.startsWith(`${column.name}.`) && isNested(column));
+  const hint =
+    near.length > 0
+      ? `; did you mean ${near.join(" or ")}?`
+      : around
+        ? `; parts of a nested column, such as '${around.name}', change in open tables alone: POST /v1/catalog/open/<name> makes one`
+        : "";
   throw fail("unprocessable", `${field}: there is no column '${name.slice(0, 200)}'${hint}`, {
     details: { field },
   });
 }
+
+const isNested = ({ type }: Column): boolean => parseSqlType(type).kind !== "scalar";
 
 function refuseTwice(named: readonly { field: string; name: string }[]): void {
   const seen = new Set<string>();

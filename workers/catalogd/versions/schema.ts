@@ -1,6 +1,6 @@
 /** Schemas: when two are the same, and how a proposed one differs from the registered one. */
 import { fail, type ServiceError } from "../../../runtime/errors/errors.ts";
-import { wideningRule } from "../../../runtime/sql/sql.ts";
+import { isSameType, wideningRule } from "../../../runtime/sql/sql.ts";
 import type { Column } from "./version.ts";
 
 /**
@@ -35,7 +35,7 @@ export function schemaDrift(registered: readonly Column[], proposed: readonly Co
     added: proposed.filter(({ name }) => !before.has(name)).map(({ name }) => name),
     removed: registered.filter(({ name }) => !after.has(name)).map(({ name }) => name),
     retyped: pairs
-      .filter(({ from, to }) => from.type !== to.type)
+      .filter(({ from, to }) => !isSameType(from.type, to.type))
       .map(({ name, from, to }) => ({ name, from: from.type, to: to.type })),
     nullability: pairs
       .filter(({ from, to }) => from.nullable !== to.nullable)

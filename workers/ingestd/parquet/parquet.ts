@@ -2,7 +2,7 @@
 
 import { fail } from "../../../runtime/errors/errors.ts";
 import { readSchema } from "../../../runtime/parquet/parquet.ts";
-import { columnProblem, quoteName, quoteText } from "../../../runtime/sql/sql.ts";
+import { columnProblem, isSameType, quoteName, quoteText } from "../../../runtime/sql/sql.ts";
 import { type Described, EngineError, type Session } from "../engine/engine.ts";
 import {
   type Column,
@@ -131,7 +131,7 @@ function columnOf(described: Described): Column {
   const { name, type: before } = described;
   const type = typeOf(described);
   const value = type === before ? quoteName(name) : `${quoteName(name)}::${type}`;
-  const as = (wanted: string) => (wanted === type ? value : undefined);
+  const as = (wanted: string) => (isSameType(wanted, type) ? value : undefined);
   return { name, cell: quoteName(name), among: [], type, forced: false, as };
 }
 

@@ -120,18 +120,21 @@ async function infer(
 export const finalType = (type: string): string =>
   type === allNull ? "VARCHAR" : type === inUtc ? zoned : type;
 
-type Version = Pick<Static<typeof Manifest>, "name" | "columns" | "last_column_id" | "objects">;
+type Version = Pick<
+  Static<typeof Manifest>,
+  "name" | "columns" | "last_column_id" | "objects" | "metadata_location"
+>;
 
 /** A version as a file is matched with it. Where it evolves, a column that is NULL throughout may have any type. */
 export const registeredOf = (
-  { name, columns, last_column_id = 0, objects }: Version,
+  { name, columns, last_column_id = 0, objects, metadata_location: isOpen }: Version,
   evolves = false,
 ): Registered => ({
   name,
   known: { columns, last_column_id },
   evolves,
   columns: columns
-    .filter((column) => !evolves || !isNull(column.field_id, objects))
+    .filter((column) => !evolves || isOpen !== undefined || !isNull(column.field_id, objects))
     .map((column) => ({
       name: column.name,
       type: column.form === "shortest" ? inShortestForm(column.type) : column.type,

@@ -2,10 +2,10 @@
 import type { Static } from "@sinclair/typebox";
 import { LRUCache } from "lru-cache";
 import type { Peer } from "../../../runtime/contract/contract.ts";
-import { fail } from "../../../runtime/errors/errors.ts";
 import type { SchemaNode } from "../../../runtime/parquet/parquet.ts";
-import { fold, parseSqlType, quoteName, quoteText, type SqlType, sqlOf } from "../../../runtime/sql/sql.ts";
+import { quoteName, quoteText } from "../../../runtime/sql/sql.ts";
 import type { Catalogd, TableFiles as TableFilesSchema } from "../../catalogd/contract.ts";
+import { fileSelection } from "./file-columns.ts";
 import type { Manifest } from "./snapshots.ts";
 import type { PlacedFile } from "./views.ts";
 
@@ -90,13 +90,14 @@ export function openQuery(
   for (const { at, path, schema = [] } of files) {
     const file = own[at];
     if (!file) continue;
-    const list = selectionOf(manifest, { file, names, schema });
+    const { key, partition_ids: partitionIds } = file;
+    const list = fileSelection(manifest, { key, partitionIds, names, schema });
     if (file.deletes.length === 0 && file.positions.length === 0) {
       // Of files of other types DuckDB would take those of the first.
-      const key = JSON.stringify([list, schema.map(shapeOf)]);
-      const same = alike.get(key) ?? { list, files: [] };
+      const form = JSON.stringify([list, schema.map(shapeOf)]);
+      const same = alike.get(form) ?? { list, files: [] };
       same.files.push(quoteText(path));
-      alike.set(key, same);
+      alike.set(form, same);
     } else
       parts.push(withoutDeleted(file, { list, path, at: (place) => paths.get(own.length + place) ?? "" }));
   }
@@ -117,64 +118,6 @@ function withoutDeleted(
   const named = paths.map(quoteText).join(", ");
   const gone = `SELECT pos FROM read_parquet([${deletes.map(at).join(", ")}], hive_partitioning = false) WHERE file_path IN (${named})`;
   return `SELECT ${list} FROM ${rows} ANTI JOIN (${gone}) AS d ON f.file_row_number = d.pos${inline}`;
-}
-
-interface Selected {
-  file: TableFile;
-  names: TableFiles["names"];
-  schema: readonly SchemaNode[];
-}
-
-/** The table's columns, each by its id from what the file has. */
-function selectionOf(manifest: Manifest, { file, names, schema }: Selected): string {
-  const unsupported = (why: string) =>
-    fail(
-      "unsupported_table",
-      `table '${manifest.name}' cannot be read: its file ${file.key} ${why}: query it with an engine that can`,
-    );
-  const folded = schema.map(({ element }) => fold(element.name));
-  if (new Set(folded).size < folded.length)
-    throw unsupported("has columns whose names differ in letter case alone");
-  const hasIds = schema.some(({ element }) => element.field_id !== undefined);
-  if (!hasIds && schema.length > 0 && Object.keys(names).length === 0)
-    throw unsupported("has no field ids, and the table has no schema.name-mapping.default");
-  const idOf = ({ element }: SchemaNode) => (hasIds ? element.field_id : names[element.name]);
-  const inFile = new Map(schema.map((node) => [idOf(node), node]));
-  return manifest.columns
-    .map(({ name, type, field_id = 0 }) => {
-      const node = inFile.get(field_id);
-      if (!node && file.partition_ids.includes(field_id))
-        throw unsupported(`has no column '${name}', by which it was put into its partition`);
-      const parsed = parseSqlType(type);
-      if (node && !isAlike(parsed, node))
-        throw unsupported(`has another form of the nested column '${name}'`);
-      return `CAST(${node ? quoteName(node.element.name) : "NULL"} AS ${sqlOf(parsed)}) AS ${quoteName(name)}`;
-    })
-    .join(", ");
-}
-
-/** Whether what is nested goes by the same names in the file: DuckDB reads parts by their names. */
-function isAlike(type: SqlType, node: SchemaNode): boolean {
-  if (type.kind === "scalar") return node.children.length === 0;
-  if (type.kind === "struct") {
-    const byName = new Map(node.children.map((child) => [child.element.name, child]));
-    return (
-      byName.size === type.fields.length &&
-      type.fields.every(({ name, type: inner }) => {
-        const child = byName.get(name);
-        return child !== undefined && isAlike(inner, child);
-      })
-    );
-  }
-  const [repeated] = node.children;
-  if (!repeated || node.children.length > 1) return false;
-  const [first, second, ...more] = repeated.children;
-  if (type.kind === "map")
-    return (
-      !!first && !!second && more.length === 0 && isAlike(type.key, first) && isAlike(type.value, second)
-    );
-  if (!first) return isAlike(type.item, repeated);
-  return second === undefined ? isAlike(type.item, first) : isAlike(type.item, repeated);
 }
 
 /** Names of tables in a schema are names in it: a view each, made anew for each statement. */

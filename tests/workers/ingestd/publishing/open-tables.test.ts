@@ -72,6 +72,13 @@ test("columns drift as those of datasets: refused by name, or taken with evolve=
   expect([drifted.status, drifted.error.type]).toEqual([409, "schema_drift"]);
   expect(drifted.error.message).toContain("age");
   await stack.append("open.columns", "id,name,age\n2,Bo,30\n", "&mode=append&evolve=true");
+  // Another type would be another column, without the values of this one.
+  const other = await stack.ingest(
+    "open.columns",
+    "id,name,age\n3,7,1\n",
+    "&mode=append&evolve=true&types=name:BIGINT",
+  );
+  expect([other.status, other.error.type]).toEqual([409, "schema_drift"]);
   expect(await rows("open.columns")).toEqual([
     { id: 1, name: "Ann", age: null },
     { id: 2, name: "Bo", age: 30 },
@@ -239,4 +246,80 @@ test.each([
   const { status, error } = await stack.ingest(name, csv, "&mode=append&on_error=reject&types=id:BIGINT");
   expect([status, error.message]).toEqual([expect.any(Number), expect.stringMatching(words)]);
   expect((await stack.catalogd.manifest({ name })).version).toBe(1);
+});
+
+test("parts of nested columns change by PATCH's verb; files of before are read by field ids, those of now have them", async () => {
+  const optional = (id: number, name: string, type: unknown) => ({ id, name, required: false, type });
+  const item = { type: "struct", fields: [optional(5, "name", "string"), optional(6, "score", "float")] };
+  const sum = { type: "struct", fields: [optional(9, "n", "int")] };
+  const fields = [
+    optional(1, "id", "long"),
+    optional(2, "home", {
+      type: "struct",
+      fields: [optional(3, "city", "string"), optional(4, "zip", "int")],
+    }),
+    optional(7, "tags", { type: "list", "element-id": 8, "element-required": false, element: item }),
+    optional(10, "sums", {
+      ...{ type: "map", "key-id": 11, key: "string", "value-id": 12, "value-required": false, value: sum },
+    }),
+  ];
+  await stack.tables.make("unused").catch(() => {});
+  const nested = { name: "nested", schema: { type: "struct", fields } };
+  const { body } = await stack.tables.ask("POST", "/namespaces/open/tables", nested);
+  const { location } = body.metadata;
+  // Ids as the catalog has assigned them: columns first.
+  const ids =
+    "{id: 1, home: {__duckdb_field_id: 2, city: 5, zip: 6}, tags: {__duckdb_field_id: 3, element: {__duckdb_field_id: 7, name: 8, score: 9}}, sums: {__duckdb_field_id: 4, key: 10, value: {__duckdb_field_id: 11, n: 12}}}";
+  const row = (id: number) =>
+    `SELECT ${id}::BIGINT AS id, {city: 'c${id}', zip: ${id}::INT} AS home, [{name: 't${id}', score: 0.5::FLOAT}, NULL] AS tags, MAP {'k': {n: ${id}::INT}} AS sums`;
+  const nothing =
+    "SELECT 0::BIGINT AS id, NULL::STRUCT(city VARCHAR, zip INT) AS home, NULL::STRUCT(name VARCHAR, score FLOAT)[] AS tags, NULL::MAP(VARCHAR, STRUCT(n INT)) AS sums";
+  const first = await stack.engine.file(location, `${row(1)} UNION ALL ${nothing}`, ids);
+  const added = await stack.tables.append("nested", body.metadata, [first]);
+  expect(added.status).toBe(200);
+  const before = await rows("open.nested");
+  const { columns } = await stack.catalogd.evolve({
+    name: "open.nested",
+    rename: [{ name: "home.city", to: "town" }],
+    drop: ["tags.element.name"],
+    widen: [
+      { name: "home.zip", type: "BIGINT" },
+      { name: "sums.value.n", type: "BIGINT" },
+    ],
+    add: [
+      // Of the name of a part that goes: another one, of which files of before know nothing.
+      { name: "tags.element.name", type: "VARCHAR" },
+      { name: "sums.value.note", type: "VARCHAR" },
+      { name: "home.geo", type: "DOUBLE[]" },
+    ],
+    reorder: ["home.geo", "home.zip", "home.town"],
+  });
+  expect(columns.map(({ type }) => type)).toEqual([
+    "BIGINT",
+    'STRUCT("geo" DOUBLE[], "zip" BIGINT, "town" VARCHAR)',
+    'STRUCT("score" FLOAT, "name" VARCHAR)[]',
+    'MAP(VARCHAR, STRUCT("n" BIGINT, "note" VARCHAR))',
+  ]);
+  const old = {
+    ...{ id: 1, home: { geo: null, zip: 1, town: "c1" } },
+    ...{ tags: [{ score: 0.5, name: null }, null], sums: { k: { n: 1, note: null } } },
+  };
+  const none = { id: 0, home: null, tags: null, sums: null };
+  expect(await rows("open.nested")).toEqual([none, old]);
+  expect(await rows('open."nested@2"')).toEqual(before);
+  // What is written now has the ids: ours by an update, which writes the file anew.
+  await stack.verbs.updateRows({ name: "open.nested", set: { id: "id + 100" }, where: "id = 1" });
+  const fresh = {
+    ...{ id: 3, home: { geo: [1.5], zip: 8, town: "t" } },
+    ...{ tags: [{ score: 1, name: "n" }], sums: { q: { n: 9, note: "x" } } },
+  };
+  const select =
+    "SELECT 3::BIGINT AS id, {geo: [1.5::DOUBLE], zip: 8::BIGINT, town: 't'} AS home, [{score: 1::FLOAT, name: 'n'}] AS tags, MAP {'q': {n: 9::BIGINT, note: 'x'}} AS sums";
+  await stack.engine.write("other.parquet", select);
+  const { bytes } = await stack.storaged.read({ key: "warehouse://other.parquet" });
+  const sent = await stack.ingest("open.nested", bytes as unknown as BodyInit, "&mode=append");
+  expect(sent.error.message).toBe("");
+  const { "last-column-id": last, schemas } = await stack.load("nested");
+  expect([last, schemas.length]).toEqual([16, 2]);
+  expect(await rows("open.nested")).toEqual([none, fresh, { ...old, id: 101 }]);
 });

@@ -1,6 +1,7 @@
 /** What a version of an open table says, from its metadata. Pure. */
 import { columnProblem, sqlOf } from "../../../runtime/sql/sql.ts";
 import {
+  type IcebergField,
   type IcebergSchema,
   type IcebergType,
   NoSuchType,
@@ -16,6 +17,16 @@ function nestedIds(type: IcebergType): number[] {
   if (type.type === "map")
     return [type["key-id"], ...nestedIds(type.key), type["value-id"], ...nestedIds(type.value)];
   return type.fields.flatMap(({ id, type: inner }) => [id, ...nestedIds(inner)]);
+}
+
+/** Whether rows of earlier files have a value in one of these fields, or in what is nested in them, though the files have none. */
+function hasDefault(fields: readonly IcebergField[]): boolean {
+  const inside = (type: IcebergType): boolean => {
+    if (typeof type === "string") return false;
+    if (type.type === "struct") return hasDefault(type.fields);
+    return type.type === "list" ? inside(type.element) : inside(type.key) || inside(type.value);
+  };
+  return fields.some((field) => (field["initial-default"] ?? null) !== null || inside(field.type));
 }
 
 export const currentSchema = (metadata: TableMetadata): IcebergSchema | undefined =>
@@ -37,7 +48,7 @@ export function columnsOf(metadata: TableMetadata): { columns: Column[]; problem
         ...(field.doc !== undefined && { comment: String(field.doc).slice(0, 4096) }),
       };
     });
-    const defaulted = fields.find((field) => (field["initial-default"] ?? null) !== null);
+    const defaulted = fields.find((field) => hasDefault([field]));
     if (defaulted)
       return {
         columns: [],
