@@ -1,6 +1,13 @@
 /** The product as one process: `bun run supervisor [--only NAME,…] [--config FILE] [--section.key=value …]` */
 import { join } from "node:path";
-import { type Config, loadConfig, overcommitted, planMemory, type ServiceSection } from "./config/config.ts";
+import {
+  type Config,
+  loadConfig,
+  overcommitted,
+  planMemory,
+  provenanceOf,
+  type ServiceSection,
+} from "./config/config.ts";
 import { makeDirectory, ownerOnly } from "./durable/durable.ts";
 import { ConfigError } from "./errors/errors.ts";
 import { holdBundle, lackingVariables } from "./image/image.ts";
@@ -113,6 +120,7 @@ async function main(): Promise<void> {
   const signals = onSignals(log);
   const supervisor = await startSupervisor({
     config,
+    provenance: provenanceOf(sources, loaded),
     topology,
     only,
     adopt,

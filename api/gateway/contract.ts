@@ -60,6 +60,41 @@ export const Erasure = closed({
   ended: t.Optional(t.String({ format: "date-time" })),
   services: erasedServices,
 });
+const Setting = closed({
+  key: t.String({ description: "As gateway.bind." }),
+  doc: t.String(),
+  source: t.String({ description: "default, or the file, the variable or the flag that it came from." }),
+  value: t.Optional(t.Unknown({ description: "Absent where it is a secret." })),
+  default: t.Optional(t.Unknown()),
+  is_set: t.Optional(t.Boolean({ description: "Of a secret alone: whether there is one." })),
+});
+
+/** As `bun run doctor --json` prints it. */
+const Check = closed({
+  name: t.String(),
+  required: t.Boolean(),
+  state: t.Union([t.Literal("ok"), t.Literal("missing")]),
+  found: t.String(),
+  fix: t.Optional(t.String()),
+});
+
+const count = t.Integer({ minimum: 0 });
+/** One backup of a directory of them, as `bun run backup --list --json` prints it. */
+const Point = closed({
+  point: t.String(),
+  files: t.Optional(count),
+  bytes: t.Optional(count),
+  damaged: t.Optional(
+    t.Array(t.Unknown(), { description: "Files that could not be read, and are not in it." }),
+  ),
+  problem: t.Optional(t.String({ description: "Why it cannot be used." })),
+});
+
+const LogLine = t.Object(
+  { time: t.String(), level: t.String(), service: t.String(), msg: t.String() },
+  { additionalProperties: true },
+);
+const Level = t.Union((["debug", "info", "warn", "error"] as const).map((level) => t.Literal(level)));
 
 const RpcMessage = t.Object(
   { jsonrpc: t.Literal("2.0") },
@@ -101,6 +136,55 @@ export const gateway = contract("gateway", {
         bearer_methods_supported: t.Array(t.Literal("header")),
       }),
     },
+  }),
+  settings: get("/v1/system/settings", {
+    summary: "Every setting with its value, and where that came from. Of secrets only whether there is one.",
+    reply: closed({ settings: t.Array(Setting) }),
+  }),
+  log: get("/v1/system/log", {
+    summary:
+      "The newest lines of the services' logs, the newest first. Each keeps 256 KiB of them; all of them are on stderr.",
+    query: closed({
+      service: t.Optional(t.String({ maxLength: 64, description: "Of this service alone." })),
+      level: t.Optional(Level),
+      limit: t.Optional(t.Integer({ minimum: 1, maximum: 1000, description: "200 unless given." })),
+    }),
+    reply: closed({
+      lines: t.Array(LogLine),
+      away: t.Array(t.String(), { description: "Services that do not answer." }),
+    }),
+  }),
+  doctor: post("/v1/system/doctor", {
+    reads: true,
+    long: true,
+    summary:
+      "Probes all that Lakehouse depends on, on the gateway's machine, as `bun run doctor` does: what is missing, and its fix.",
+    body: closed({}),
+    reply: closed({ ok: t.Boolean(), checks: t.Array(Check) }),
+  }),
+  backups: get("/v1/system/backups", {
+    refusals: [409],
+    summary: "The backups in `gateway.backup_dir`, oldest first.",
+    reply: closed({
+      directory: t.Optional(t.String({ description: "Absent where none is configured." })),
+      points: t.Array(Point),
+    }),
+  }),
+  backup: post("/v1/system/backups", {
+    long: true,
+    refusals: [409],
+    status: 201,
+    summary:
+      "Takes a backup into `gateway.backup_dir` while writes go on, as `bun run backup` does. One at a time.",
+    body: closed({
+      keep: t.Optional(
+        t.Integer({ minimum: 1, description: "Drops all but the newest so many afterwards." }),
+      ),
+    }),
+    reply: t.Object(
+      { point: t.String(), files: count, bytes: count, copied_bytes: count, damaged: t.Array(t.Unknown()) },
+      { additionalProperties: true },
+    ),
   }),
   system: get("/v1/system", {
     summary:

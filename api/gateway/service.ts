@@ -8,6 +8,7 @@ import { type Gateway, mcpPath } from "./contract.ts";
 import { openErasures } from "./erasures/erasures.ts";
 import { createMcpDoor } from "./mcp/mcp.ts";
 import type { Mounted } from "./mounted.ts";
+import { createCommands, newestLines } from "./operator/operator.ts";
 import { maintenanceOf, memoryTable, reasonsOf, servicesOf } from "./services/services.ts";
 
 export async function createGateway(deps: Deps<Mounted>): Promise<Running<Gateway>> {
@@ -15,11 +16,22 @@ export async function createGateway(deps: Deps<Mounted>): Promise<Running<Gatewa
   const peers = deps.peers as unknown as Record<string, Peer<Contract>>;
   const mcp = createMcpDoor(deps);
   const erasures = await openErasures(deps);
+  const commands = createCommands(deps);
   // Loaded where it is asked for alone: a start need not wait for it.
   const pgwire =
     config.pgwire.bind === "" ? undefined : await (await import("../pgwire/pgwire.ts")).openPgwire(deps);
   return {
     verbs: {
+      settings: async () => {
+        // They are read by the first who asks, not at each start.
+        const { listSettings } = await import("../../runtime/config/config.ts");
+        const { auth, log, provenance } = deps.live();
+        return { settings: listSettings({ ...config, auth, log }, provenance) };
+      },
+      log: (asked) => newestLines(peers, asked),
+      doctor: commands.doctor,
+      backups: commands.backups,
+      backup: ({ keep }) => commands.backup(keep),
       system: async () => {
         const [services, maintenance] = await Promise.all([servicesOf(deps), maintenanceOf(deps)]);
         const here = system().map(({ name }) => name);
@@ -52,7 +64,7 @@ export async function createGateway(deps: Deps<Mounted>): Promise<Running<Gatewa
       pgwire?.giveUp();
     },
     stop: async () => {
-      await Promise.all([mcp.stop(), pgwire?.stop(), erasures.stop()]);
+      await Promise.all([mcp.stop(), pgwire?.stop(), erasures.stop(), commands.stop()]);
     },
   };
 }

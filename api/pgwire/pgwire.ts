@@ -40,7 +40,7 @@ interface Door {
 export async function openPgwire(deps: PgwireDeps): Promise<Pgwire> {
   const { config, log, metrics } = deps;
   const { host, port } = parseBind(config.pgwire.bind);
-  const credentials = createCredentials(deps.auth);
+  const credentials = createCredentials(() => deps.live().auth);
   const tls = secureContext(config.pgwire);
   const door: Door = {
     deps,
@@ -53,7 +53,7 @@ export async function openPgwire(deps: PgwireDeps): Promise<Pgwire> {
       credentials,
       method: config.pgwire.auth_method,
       isLocal: isLoopback(host),
-      admit: admission(deps.auth(), host),
+      admit: admission(deps.live().auth, host),
       timeoutMs: config.pgwire.startup_timeout_ms,
       messageBytesMax: config.pgwire.max_message_bytes,
     }),

@@ -20,7 +20,7 @@ export interface LoadedConfig {
 }
 
 /** Every key, as `gateway.bind`, with its setting. Sections that are one table themselves have no dot. */
-const keys: ReadonlyMap<string, Setting> = new Map(
+export const keys: ReadonlyMap<string, Setting> = new Map(
   Object.entries(settings).flatMap(([section, table]): [string, Setting][] => {
     if (isSetting(table)) return [[section, table]];
     return Object.entries(table).map(([key, setting]) => [
@@ -31,8 +31,27 @@ const keys: ReadonlyMap<string, Setting> = new Map(
 );
 
 /** `gateway.bind` → `LH_GATEWAY_BIND`. */
-const variableOf = (key: string): string => `LH_${key.replace(".", "_").toUpperCase()}`;
+export const variableOf = (key: string): string => `LH_${key.replace(".", "_").toUpperCase()}`;
 const variables = new Map([...keys.keys()].map((key) => [variableOf(key), key]));
+
+/** Where values came from, as other threads are told. */
+export interface Provenance {
+  /** The file that was asked for; without one it is lakehouse.toml in the current directory. */
+  file?: string;
+  /** `key=value` texts of the command line. */
+  flags: readonly string[];
+  /** Key to a file, a variable or a flag; values of other keys are defaults. */
+  keys: Readonly<Record<string, string>>;
+}
+
+export const provenanceOf = (
+  { file, flags = [] }: ConfigSources,
+  { provenance }: Pick<LoadedConfig, "provenance">,
+): Provenance => ({
+  ...(file !== undefined && { file }),
+  flags,
+  keys: Object.fromEntries([...provenance].filter(([, source]) => source !== "default")),
+});
 
 /** The built-in defaults, unresolved (`data_dir` stays relative). */
 export const defaults = (): Config => assemble(new Map());
@@ -179,7 +198,7 @@ function expectation(setting: Setting): string {
   }
 }
 
-const isSecret = (setting: Setting): boolean => "secret" in setting && setting.secret === true;
+export const isSecret = (setting: Setting): boolean => "secret" in setting && setting.secret === true;
 
 const isTable = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value);

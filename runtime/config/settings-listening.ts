@@ -1,17 +1,23 @@
-/** What every service that listens has: where, how many callers at once, and how long it waits for them; and the door of PostgreSQL. */
+/**
+ * What every service that listens has: where, how many callers at once, and how long it waits for them; who may call, and
+ * the door of PostgreSQL.
+ */
 import {
   address,
+  addresses,
   bytes,
   choice,
   flag,
   GiB,
   integer,
   KiB,
+  list,
   MiB,
   minute,
   ms,
   second,
   text,
+  token,
   url,
 } from "./setting.ts";
 
@@ -73,4 +79,20 @@ export const pgwireSettings = {
   ),
   idle_timeout_ms: ms(60 * minute, [second, 24 * 60 * minute], "longest silence between messages"),
   write_timeout_ms: ms(minute, [100, 60 * minute], "how long a client may not read what it is sent"),
+};
+
+/** The section `[auth]`: who may call. */
+export const authSettings = {
+  token: text("", "bearer token every request must carry; empty: none", { ...token, secret: true }),
+  env_file: text(
+    "",
+    "file of AUTH_TOKEN= and AUTH_SECONDARY_TOKEN= lines that a reload reads again; it stands in for the environment",
+  ),
+  token_env: text("AUTH_TOKEN", "environment variable that gives the token when auth.token is empty", {
+    pattern: /^[A-Za-z_][A-Za-z0-9_]*$/,
+    expected: "the name of a variable",
+  }),
+  secondary_tokens: list([], "tokens accepted beside the first, while rotating", { ...token, secret: true }),
+  allowed_ips: list([], "addresses or CIDRs that may call; empty: all", addresses),
+  trusted_proxies: list([], "addresses or CIDRs of proxies whose X-Forwarded-For is believed", addresses),
 };

@@ -21,10 +21,9 @@ import {
   text,
   type ValueOf,
 } from "./setting.ts";
-import { authSettings } from "./settings-auth.ts";
 import { catalogdSettings } from "./settings-catalogd.ts";
 import { chatdSettings, modelSettings, providerSettings } from "./settings-chatd.ts";
-import { listening, pgwireSettings } from "./settings-listening.ts";
+import { authSettings, listening, pgwireSettings } from "./settings-listening.ts";
 import { matrixdSettings, memoryBytesMax, pathwaydSettings } from "./settings-memory.ts";
 import { observerdSettings } from "./settings-observerd.ts";
 import { querydSettings } from "./settings-queryd.ts";
@@ -92,6 +91,10 @@ export const settings = {
       64 * MiB,
       [MiB, 64 * GiB],
       "memory for results that are paged through at /mcp, and for what was sent there and may be asked for again",
+    ),
+    backup_dir: text(
+      "",
+      "directory that POST /v1/system/backups takes backups into, as bun run backup does; empty: none",
     ),
     mcp_writes: flag(false, "let callers of /mcp load data, add documents and remember, beside reading"),
   },

@@ -1,7 +1,7 @@
-/** What watches a service asks: whether it lives, whether it is ready, and its metrics. */
+/** What watches a service asks: whether it lives, whether it is ready, its metrics, and what it logged lately. */
 import { jsonResponse } from "../bodies/bodies.ts";
 import type { HttpMethod } from "../contract/contract.ts";
-import type { Metrics } from "../telemetry/telemetry.ts";
+import { type Metrics, recentLines } from "../telemetry/telemetry.ts";
 import type { Excused, Handler } from "./guard.ts";
 
 export interface HealthDeps {
@@ -23,10 +23,15 @@ export function addHealth(
     new Response(deps.metrics.text(), {
       headers: { "content-type": "text/plain; version=0.0.4; charset=utf-8" },
     });
+  const log = () =>
+    new Response(recentLines().join(""), {
+      headers: { "content-type": "application/x-ndjson", "cache-control": "no-store" },
+    });
   for (const method of ["GET", "HEAD"] as const) {
     add(method, "/health", health, { open: true, unlimited: true });
     add(method, "/livez", health, { open: true, unlimited: true });
     add(method, "/readyz", ready, { unlimited: true });
     add(method, "/metrics", metrics, { unlimited: true });
+    add(method, "/log", log, { unlimited: true });
   }
 }

@@ -9,6 +9,7 @@ import type { Clock } from "../scheduling/scheduling.ts";
 import type { Secrets } from "../secrets/secrets.ts";
 import type { Adopted } from "../store/store.ts";
 import type { Log, Metrics } from "../telemetry/telemetry.ts";
+import type { Live } from "./protocol.ts";
 
 /** What the runtime hands to every service's `create`; `Peers` are the services it declared to call. */
 export interface Deps<Peers extends Record<string, Contract> = Record<never, never>> {
@@ -28,8 +29,8 @@ export interface Deps<Peers extends Record<string, Contract> = Record<never, nev
   /** Whether the operator has accepted what is at this place as it stands, by `--adopt=pathwayd/traces.log`. */
   adopted: Adopted;
   peers: { [N in keyof Peers]: Peer<Peers[N]> };
-  /** Who may call, as it is now: a reload changes it. */
-  auth: () => Config["auth"];
+  /** What a reload changes, as it is now, such as who may call. */
+  live: () => Live;
   /** The services of this process as the supervisor last saw them. */
   system: () => ServiceStatus[];
 }

@@ -1,6 +1,6 @@
 /** The messages between the supervisor and its workers. */
 
-import type { Config, ServiceSection } from "../config/config.ts";
+import type { Config, Provenance, ServiceSection } from "../config/config.ts";
 import type { ServiceStatus } from "./declaration.ts";
 
 /** How one worker reaches another service: over a port when it is in this process, else over HTTP. */
@@ -15,12 +15,14 @@ export interface PeerLink {
 export interface Live {
   auth: Config["auth"];
   log: Config["log"];
+  provenance: Provenance;
 }
 
 export interface Init {
   type: "init";
   name: ServiceSection;
   config: Config;
+  provenance: Provenance;
   peers: Record<string, PeerLink>;
   /** The services as they are at this start, itself included. */
   services: ServiceStatus[];

@@ -8,6 +8,7 @@ import {
   type ConfigSources,
   type LoadedConfig,
   loadConfig,
+  provenanceOf,
   type ServiceSection,
 } from "../config/config.ts";
 import { ConfigError } from "../errors/errors.ts";
@@ -60,6 +61,15 @@ export function refuseOpenBinds(config: Config, only: readonly ServiceSection[])
   if (refusal !== undefined) throw new ConfigError(refusal);
 }
 
+/** Where the values came from that hold: those that wait for a restart are as they were. */
+const liveProvenance = (running: LoadedConfig, read: LoadedConfig): LoadedConfig["provenance"] =>
+  new Map(
+    [...running.provenance].map(([key, source]) => [
+      key,
+      liveSections.has(key.split(".")[0] ?? "") ? (read.provenance.get(key) ?? source) : source,
+    ]),
+  );
+
 /** Keys, as `gateway.bind`, that two configurations do not agree on. */
 function differences(left: Config, right: Config): string[] {
   const flat = (config: Config) =>
@@ -103,10 +113,10 @@ export function createReloading({ sources, first, only, log, apply }: ReloadingO
     loadSecrets(secrets_path);
     const { config, changed, needsRestart } = planReload(running, read, only);
     if (secretsDigest(secrets_path) !== secretsAtStart) needsRestart.push(`what ${secrets_path} holds`);
-    running = { ...read, config };
+    running = { ...read, config, provenance: liveProvenance(running, read) };
     log.setLevel(config.log.level);
     for (const warning of read.warnings) log.warn(warning);
-    await apply({ auth: config.auth, log: config.log });
+    await apply({ auth: config.auth, log: config.log, provenance: provenanceOf(sources, running) });
     const fields = { changed, needs_restart: needsRestart };
     if (needsRestart.length > 0) log.warn("configuration reloaded, but not all of it", fields);
     else log.info("configuration reloaded", fields);

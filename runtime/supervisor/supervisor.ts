@@ -1,7 +1,7 @@
 /** Starts each service when those it calls are up, hands out channels, watches, restarts with backoff, rewires, stops in reverse. */
 
 import { parseBind, urlOf } from "../addresses/addresses.ts";
-import type { Config, ServiceSection } from "../config/config.ts";
+import type { Config, Provenance, ServiceSection } from "../config/config.ts";
 import { timestamp } from "../scheduling/scheduling.ts";
 import type { Live, ServiceState, ServiceStatus } from "../service/service.ts";
 import type { Log } from "../telemetry/telemetry.ts";
@@ -20,6 +20,7 @@ export interface SupervisorOptions extends ThreadsOptions {
   only: readonly ServiceSection[];
   /** What an operator accepts at this start; no restart of a service accepts anything. */
   adopt?: readonly string[];
+  provenance?: Provenance;
 }
 
 export interface Supervisor {
@@ -43,7 +44,7 @@ const fatalCodes = new Set(["EADDRINUSE", "EACCES", "EADDRNOTAVAIL"]);
  */
 export async function startSupervisor(options: SupervisorOptions): Promise<Supervisor> {
   const { topology, only, clock, log, adopt = [] } = options;
-  let { config } = options;
+  let { config, provenance = { flags: [], keys: {} } } = options;
   const slots = new Map(only.map((name) => [name, emptySlot(name, config)]));
   const nodes = restrict(topology, only);
   let stopping = false;
@@ -65,7 +66,14 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
   });
   const launch = (slot: Slot, unit = threads.start(slot.name)): Promise<Ended | undefined> => {
     const { name } = Object.assign(slot, { unit });
-    const init = { type: "init", name, config, peers: linksOf(name), services: status() } as const;
+    const init = {
+      type: "init",
+      name,
+      config,
+      provenance,
+      peers: linksOf(name),
+      services: status(),
+    } as const;
     unit.begin({ ...init, adopted: adopted.by(slot) });
     void unit.ended.then((end) => onEnd(slot, unit, end));
     const ready = unit.ready.then(({ port, asked }) => {
@@ -112,7 +120,8 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
   }
   broadcast();
   const reload = (live: Live) => {
-    config = { ...config, ...live };
+    provenance = live.provenance;
+    config = { ...config, auth: live.auth, log: live.log };
     return reloadAll(slots.values(), live);
   };
   return { status, asked: adopted.asked, reload, stop, kill: (name) => void slots.get(name)?.unit?.kill() };

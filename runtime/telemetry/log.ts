@@ -23,7 +23,30 @@ export function describe(error: unknown): Record<string, unknown> {
   return described;
 }
 
+/** The newest lines of this thread, oldest first, for whoever cannot see stderr. */
+const recent: string[] = [];
+let recentLength = 0;
+/** Characters, of each thread: some thousand lines. */
+const [recentLengthMax, lineLengthMax] = [256 * 1024, 16 * 1024];
+
+/** The newest lines that this thread logged, each a JSON object; of a long one the message alone. */
+export const recentLines = (): readonly string[] => recent;
+
+function remember(line: string): void {
+  const kept = line.length <= lineLengthMax ? line : shortened(line);
+  recent.push(kept);
+  recentLength += kept.length;
+  while (recentLength > recentLengthMax) recentLength -= recent.shift()?.length ?? 0;
+}
+
+function shortened(line: string): string {
+  const { time, level, service, msg } = JSON.parse(line) as Record<string, string>;
+  const cut = { time, level, service, msg: msg?.slice(0, lineLengthMax / 2), shortened: true };
+  return `${JSON.stringify(cut)}\n`;
+}
+
 const stderrLine = (line: string): void => {
+  remember(line);
   try {
     writeSync(2, line);
   } catch {
@@ -50,6 +73,10 @@ export function createLog(service: string, level: Level, write: (line: string) =
     },
   };
 }
+
+/** The same without what its fields' names say is secret, and without passwords in addresses. */
+export const withoutSecrets = (value: unknown): unknown =>
+  JSON.parse(JSON.stringify(value, hideSecrets).replaceAll(/(:\/\/)[^\s/?#"@]+@/g, "$1[hidden]@"));
 
 const hideSecrets = (key: string, value: unknown): unknown => {
   if (typeof value === "bigint") return value.toString();

@@ -167,7 +167,7 @@ async function begin<C extends Contract, P extends Record<string, Contract>>(
   const { adopted } = adoption;
   const { close, folder, ...own } = await openKept(name, config.data_dir, { log, adopted });
   const metrics = createMetrics();
-  let [system, auth] = [init.services, config.auth];
+  let [system, live] = [init.services, liveOf(init)];
   const deps: Deps<P> = {
     config,
     clock: systemClock,
@@ -178,7 +178,7 @@ async function begin<C extends Contract, P extends Record<string, Contract>>(
     ...own,
     adopted,
     peers,
-    auth: () => auth,
+    live: () => live,
     system: () => system,
   };
 
@@ -206,11 +206,11 @@ async function begin<C extends Contract, P extends Record<string, Contract>>(
     setSystem: (services) => {
       system = services;
     },
-    reload: ({ auth: next, log: { level } }) => {
-      auth = next;
-      change(auth);
-      present(auth);
-      log.setLevel(level);
+    reload: (next) => {
+      live = next;
+      change(next.auth);
+      present(next.auth);
+      log.setLevel(next.log.level);
     },
     drain: (ms) => {
       void running.drain?.();
@@ -228,6 +228,8 @@ async function begin<C extends Contract, P extends Record<string, Contract>>(
   };
   return { life, port: listening.port, asked: adoption.asked() };
 }
+
+const liveOf = ({ config: { auth, log }, provenance }: Init): Live => ({ auth, log, provenance });
 
 const problemsOf = (
   { reasons }: FolderState,

@@ -43,6 +43,18 @@ export const d1: Smoke = {
       expectStatus(metrics, 200);
       expectTrue(/^# TYPE \w+ (counter|gauge|histogram)$/m.test(String(metrics.body)), "no # TYPE line");
     });
+    await check("/v1/system/settings says where values come from", async () => {
+      const { body } = await send("/v1/system/settings");
+      const { settings = [] } = body as { settings?: { key: string; source: string }[] };
+      expectTrue(
+        settings.some(({ key }) => key === "gateway.bind"),
+        "the settings lack gateway.bind",
+      );
+    });
+    await check("/v1/system/log has the newest lines, and no service that is not there", async () => {
+      expectStatus(await send("/v1/system/log?level=info&limit=5"), 200);
+      expectError(await send("/v1/system/log?service=nobody"), 404, "not_found");
+    });
     await check("a path that is not there is a 404 in the shape of errors", async () => {
       expectError(await send("/v1/nothing-here"), 404, "not_found");
     });

@@ -1,5 +1,5 @@
 /** chatd: one API for every language model. See README.md beside this file. */
-import { closed, contract, Events, get, internal, raw, t } from "../../runtime/contract/contract.ts";
+import { closed, contract, Events, get, internal, post, raw, t } from "../../runtime/contract/contract.ts";
 import {
   Completion,
   OpenAiShape,
@@ -124,6 +124,21 @@ export const chatd = contract("chatd", {
           spent_tokens: t.Number({ minimum: 0 }),
         }),
       ),
+    }),
+  }),
+  testProvider: post("/chat/providers/:name/test", {
+    reads: true,
+    summary:
+      "Asks a provider for its models now, which costs nothing: whether it answers, with the key that it is given.",
+    params: closed({ name: t.String({ minLength: 1, maxLength: 200 }) }),
+    body: closed({}),
+    reply: closed({
+      name: t.String(),
+      reachable: t.Boolean(),
+      /** Why it cannot be used. */
+      reason: t.Optional(t.String()),
+      models: count,
+      took_ms: t.Number({ minimum: 0 }),
     }),
   }),
   model: get("/models/*", {

@@ -55,30 +55,7 @@ export async function createChatd(deps: Deps): Promise<Running<Chatd>> {
   const answer = (chat: ChatRequest, caller: Caller) => answerTo(chat, caller, answering);
   return {
     verbs: {
-      providers: async () => {
-        const seen = await registry.seen();
-        return Object.fromEntries([...seen].map(([name, { reason }]) => [name, reason === undefined]));
-      },
-      providerDetails: async () => {
-        const seen = await registry.seen();
-        const providers = registry.all().map(({ setting, hasKey, quota }) => {
-          const reason = seen.get(setting.name)?.reason;
-          const { usd, tokens } = book.spent(setting.name);
-          return {
-            name: setting.name,
-            kind: setting.kind,
-            base_url: setting.baseUrl,
-            has_key: hasKey,
-            reachable: reason === undefined,
-            ...(reason !== undefined && { reason }),
-            in_flight: quota.inFlight(),
-            max_concurrent: setting.maxConcurrent,
-            spent_usd: usd,
-            spent_tokens: tokens,
-          };
-        });
-        return { providers };
-      },
+      ...providerVerbs(registry, book, clock),
       model: ({ key }) => oneModel(registry, names, key),
       models: () => modelList(registry, names),
       complete: async (input, { requestId, signal }) => {
@@ -104,6 +81,49 @@ export async function createChatd(deps: Deps): Promise<Running<Chatd>> {
     },
   };
 }
+
+/** How each provider is: as it was seen lately, or now. */
+const providerVerbs = (
+  registry: ReturnType<typeof createRegistry>,
+  book: Pick<Awaited<ReturnType<typeof openSpendBook>>, "spent">,
+  clock: Pick<Deps["clock"], "elapsed">,
+) => ({
+  providers: async () => {
+    const seen = await registry.seen();
+    return Object.fromEntries([...seen].map(([name, { reason }]) => [name, reason === undefined]));
+  },
+  providerDetails: async () => {
+    const seen = await registry.seen();
+    const providers = registry.all().map(({ setting, hasKey, quota }) => {
+      const reason = seen.get(setting.name)?.reason;
+      const { usd, tokens } = book.spent(setting.name);
+      return {
+        name: setting.name,
+        kind: setting.kind,
+        base_url: setting.baseUrl,
+        has_key: hasKey,
+        reachable: reason === undefined,
+        ...(reason !== undefined && { reason }),
+        in_flight: quota.inFlight(),
+        max_concurrent: setting.maxConcurrent,
+        spent_usd: usd,
+        spent_tokens: tokens,
+      };
+    });
+    return { providers };
+  },
+  testProvider: async ({ name }: { name: string }) => {
+    const began = clock.elapsed();
+    const { models, reason } = await registry.test(name);
+    return {
+      name,
+      reachable: reason === undefined,
+      ...(reason !== undefined && { reason }),
+      models: models.length,
+      took_ms: clock.elapsed() - began,
+    };
+  },
+});
 
 /** The endpoints for conversations: each reads requests and writes answers in its own form. */
 function conversations(

@@ -46,6 +46,7 @@ const assets: ReadonlyMap<string, Asset> = new Map([
   ["upload.js", island("../upload/upload-island.ts")],
   ["chat.js", island("../chat/chat-island.ts")],
   ["home.js", island("../home/progress-island.ts")],
+  ["checks.js", island("../system/checks-island.ts")],
   ["memory.js", island("../memory/as-of-island.ts")],
   ["shortlist.js", island("../copilot/shortlist-island.ts")],
   ["workers.csv", file("text/csv; charset=utf-8", "../home/workers.csv")],

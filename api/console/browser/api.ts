@@ -54,6 +54,26 @@ function safeJson(text: string): unknown {
   }
 }
 
+/** The lines of an answer, as they come. */
+export async function* linesOf(response: Response): AsyncIterable<string> {
+  const reader = (response.body as ReadableStream<Uint8Array>).getReader();
+  const decoder = new TextDecoder();
+  let rest = "";
+  try {
+    while (true) {
+      const { done, value } = await reader.read();
+      const lines = (rest + decoder.decode(value, { stream: !done })).split("\n");
+      rest = lines.pop() ?? "";
+      yield* lines;
+      if (!done) continue;
+      if (rest !== "") yield rest;
+      return;
+    }
+  } finally {
+    await reader.cancel();
+  }
+}
+
 export const told = (cause: unknown): string =>
   cause instanceof ApiError
     ? `${cause.message}${cause.requestId ? ` (request ${cause.requestId})` : ""}`

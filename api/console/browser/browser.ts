@@ -1,4 +1,4 @@
 /** What islands are made of: the API from a page, elements, and a grid of rows. */
-export { ApiError, call, errorOf, told } from "./api.ts";
-export { byId, element, notice } from "./elements.ts";
+export { ApiError, call, errorOf, linesOf, told } from "./api.ts";
+export { byId, element, filled, notice, tableOf } from "./elements.ts";
 export { isNumber, type Rows, showGrid } from "./table.ts";

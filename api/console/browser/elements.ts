@@ -14,6 +14,29 @@ export function element<N extends keyof HTMLElementTagNameMap>(
   return made;
 }
 
+/** A table of texts and elements. */
+export function tableOf(
+  heads: readonly string[],
+  rows: readonly (readonly (Node | string)[])[],
+): HTMLElement {
+  const head = element("tr", {}, ...heads.map((textContent) => element("th", { scope: "col", textContent })));
+  const lines = rows.map((row) => element("tr", {}, ...row.map((cell) => element("td", {}, cell))));
+  const table = element("table", {}, element("thead", {}, head), element("tbody", {}, ...lines));
+  return element("section", { className: "scrolls", tabIndex: 0 }, table);
+}
+
+/** `{name}` in a text is what the values say of it. */
+export const filled = (
+  template: string,
+  values: Record<string, unknown>,
+  asText: (value: unknown) => string = String,
+): string =>
+  template.replaceAll(/\{(\w+)\}/g, (_, name: string) => {
+    const value = values[name] ?? "";
+    if (typeof value === "number") return value.toLocaleString("en", { maximumFractionDigits: 2 });
+    return asText(Array.isArray(value) ? value.join(", ") : value);
+  });
+
 export const byId = <E extends HTMLElement = HTMLElement>(id: string): E => document.getElementById(id) as E;
 
 /** Tells what happened for some seconds, or until it is closed. */

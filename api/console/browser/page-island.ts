@@ -1,7 +1,7 @@
 /** What every page can do: requests by buttons and forms, asking first where that is due; and going places by keyboard. */
 import "htmx.org/dist/htmx.esm.js";
 import { call, told } from "./api.ts";
-import { byId, element, notice } from "./elements.ts";
+import { byId, element, filled, notice } from "./elements.ts";
 
 /** Asks in a dialog; whoever closes it otherwise says no. */
 function confirmed(says: string, does: string): Promise<boolean> {
@@ -25,11 +25,12 @@ function confirmed(says: string, does: string): Promise<boolean> {
 }
 
 async function act(button: HTMLButtonElement): Promise<void> {
-  const { method = "POST", path = "", body, says, to } = button.dataset;
+  const { method = "POST", path = "", body, says, to, notice: said } = button.dataset;
   if (says && !(await confirmed(says, button.textContent ?? "Do it"))) return;
   await sending(button, async () => {
-    await call(method, path, body === undefined ? {} : { body: JSON.parse(body) });
-    if (to !== undefined) location.assign(to);
+    const response = await call(method, path, body === undefined ? {} : { body: JSON.parse(body) });
+    if (said !== undefined) notice(filled(said, await response.json()));
+    else if (to !== undefined) location.assign(to);
     else if (says) location.reload();
     else notice("Done.");
   });
@@ -69,17 +70,6 @@ function jsonOf(name: string, text: string): unknown {
     throw new Error(`${name} is no JSON: ${(cause as Error).message}`);
   }
 }
-
-/** `{name}` is what the answer says of it. */
-const filled = (
-  template: string,
-  answer: Record<string, unknown>,
-  asText: (value: unknown) => string = String,
-): string =>
-  template.replaceAll(/\{(\w+)\}/g, (_, name: string) => {
-    const value = answer[name];
-    return asText(Array.isArray(value) ? value.join(", ") : value);
-  });
 
 /**
  * Sends a form's fields. `data-says` is asked before; then `data-to` is opened, or the page again, where `data-notice` is

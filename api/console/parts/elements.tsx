@@ -89,7 +89,7 @@ export const Fields = ({ of }: { of: readonly (readonly [string, Child])[] }) =>
 
 /**
  * A button that sends one request to the API. `says` is asked before it: what will happen, in a sentence. Then `to` is
- * opened, or the page again.
+ * opened, or the page again; with a `notice` the page stays, and says that of the answer.
  */
 export const Action = ({
   method,
@@ -97,6 +97,7 @@ export const Action = ({
   body,
   says,
   to,
+  notice,
   danger,
   children,
 }: {
@@ -105,6 +106,7 @@ export const Action = ({
   body?: unknown;
   says?: string;
   to?: string;
+  notice?: string;
   danger?: boolean;
   children?: Child;
 }) => (
@@ -116,6 +118,7 @@ export const Action = ({
     data-body={body === undefined ? undefined : JSON.stringify(body)}
     data-says={says}
     data-to={to}
+    data-notice={notice}
   >
     {children}
   </button>

@@ -1,5 +1,5 @@
 /** @jsxImportSource hono/jsx */
-/** System: services, memory, buckets, providers and maintenance. */
+/** System: services, memory, buckets, providers, maintenance, settings, checks, backups and logs. */
 import type { ReplyOf } from "../../../runtime/contract/contract.ts";
 import { ServiceError } from "../../../runtime/errors/errors.ts";
 import type { Chatd } from "../../../workers/chatd/contract.ts";
@@ -18,67 +18,125 @@ import {
   Table,
 } from "../parts/parts.ts";
 import { orFailure } from "../session/session.ts";
+import { system as says } from "../texts/texts.ts";
+import { type BackupList, Backups } from "./backups.tsx";
+import { Log, logLines } from "./log.tsx";
+import { AllSettings, ChangedSettings, type SettingList } from "./settings.tsx";
 
 type System = ReplyOf<Gateway["endpoints"]["system"]>;
 type Buckets = ReplyOf<Storaged["endpoints"]["buckets"]>;
 type Providers = ReplyOf<Chatd["endpoints"]["providerDetails"]>;
 
-export async function system({ api, path, nonce }: PageContext) {
-  const [{ services, memory, maintenance }, buckets, providers] = await Promise.all([
+export async function system(context: PageContext) {
+  const { api, query, path, nonce } = context;
+  const listed = () => api.get<SettingList>("/v1/system/settings");
+  if (query.get("part") === "log") return logLines(context);
+  if (query.get("part") === "settings") return <AllSettings {...(await listed())} />;
+  const [{ services, memory, maintenance }, settings, buckets, providers, backups] = await Promise.all([
     api.get<System>("/v1/system"),
+    listed(),
     orFailure(api.get<Buckets>("/v1/storage/buckets")),
     orFailure(api.get<Providers>("/v1/chat/providers/details")),
+    orFailure(api.get<BackupList>("/v1/system/backups")),
   ]);
   return (
-    <Layout title="System" at={path} nonce={nonce}>
-      <h2>Services</h2>
-      <Table
-        label="Services"
-        heads={["Name", "State", "Address", "Up", "Restarts", "Last error"]}
-        rows={services.map((each) => [
-          each.name,
-          <State of={each.state} />,
-          <code>{each.address}</code>,
-          each.uptime_seconds === undefined ? "" : duration(each.uptime_seconds * 1000),
-          each.restarts ?? "",
-          each.last_error ?? "",
-        ])}
-        empty=""
-      />
-      <h2>Memory</h2>
-      <Table
-        label="Memory"
-        heads={["Setting", "For", "At most", "Now"]}
-        rows={memory.parts.map((part) => [
-          <code>{part.name}</code>,
-          part.what,
-          bytes(part.limit_bytes),
-          part.used_bytes === undefined ? "" : bytes(part.used_bytes),
-        ])}
-        empty=""
-      />
-      <h2>Buckets</h2>
-      {buckets instanceof ServiceError ? <Failure error={buckets} /> : <BucketTable {...buckets} />}
-      <h2>Models’ providers</h2>
+    <Layout title={says.title} at={path} nonce={nonce} islands={["checks.js"]}>
+      <h2>{says.services}</h2>
+      <ServiceTable services={services} />
+      <h2>{says.checks}</h2>
+      <Checks />
+      <h2>{says.log}</h2>
+      <Log services={services.map(({ name }) => name)} />
+      <h2>{says.providers}</h2>
       {providers instanceof ServiceError ? <Failure error={providers} /> : <ProviderTable {...providers} />}
-      <h2>Maintenance</h2>
+      <h2>{says.backups}</h2>
+      {backups instanceof ServiceError ? <Failure error={backups} /> : <Backups {...backups} />}
+      <h2>{says.maintenance}</h2>
       {maintenance === undefined ? (
-        <p class="empty">ingestd does not answer.</p>
+        <p class="empty">{says.maintenanceAway}</p>
       ) : (
         <MaintenanceTable maintenance={maintenance} />
       )}
+      <h2>{says.buckets}</h2>
+      {buckets instanceof ServiceError ? <Failure error={buckets} /> : <BucketTable {...buckets} />}
+      <h2>{says.memory}</h2>
+      <MemoryTable memory={memory} />
+      <h2>{says.settings}</h2>
+      <ChangedSettings {...settings} />
       <p>
-        <a href="/docs">The API</a> · <a href="/metrics">Metrics</a> ·{" "}
-        <a href="/console/sign-out">Sign out</a>
+        <a href="/docs">{says.api}</a> · <a href="/metrics">{says.metrics}</a> ·{" "}
+        <a href="/console/sign-out">{says.signOut}</a>
       </p>
     </Layout>
   );
 }
 
+const ServiceTable = ({ services }: Pick<System, "services">) => (
+  <Table
+    label={says.services}
+    heads={says.serviceHeads}
+    rows={services.map((each) => [
+      each.name,
+      <State of={each.state} />,
+      <code>{each.address}</code>,
+      each.uptime_seconds === undefined ? "" : duration(each.uptime_seconds * 1000),
+      each.restarts ?? "",
+      each.last_error ?? "",
+    ])}
+    empty=""
+  />
+);
+
+const MemoryTable = ({ memory }: Pick<System, "memory">) => (
+  <Table
+    label={says.memory}
+    heads={says.memoryHeads}
+    rows={memory.parts.map((part) => [
+      <code>{part.name}</code>,
+      part.what,
+      bytes(part.limit_bytes),
+      part.used_bytes === undefined ? "" : bytes(part.used_bytes),
+    ])}
+    empty=""
+  />
+);
+
+/** Doctor and fsck: what the island beside this page says of them comes as it is found. */
+const Checks = () => (
+  <section
+    id="checks"
+    data-says={JSON.stringify({
+      checkHeads: says.checkHeads,
+      findingHeads: says.findingHeads,
+      optional: says.optional,
+      checking: says.checking,
+      inspecting: says.inspecting,
+      whole: says.whole,
+      found: says.found,
+      notChecked: says.notChecked,
+      brokeOff: says.brokeOff,
+      doctorOk: says.doctorOk,
+      doctorLacks: says.doctorLacks,
+    })}
+  >
+    <p class="quiet">{says.checksHelp}</p>
+    <p class="row">
+      <button type="button" id="doctor">
+        {says.doctor}
+      </button>
+      <button type="button" id="fsck">
+        {says.fsck}
+      </button>
+      <span id="checking" role="status" aria-live="polite"></span>
+    </p>
+    <div id="checked"></div>
+  </section>
+);
+
 const BucketTable = ({ buckets }: Buckets) => (
   <Table
-    label="Buckets"
-    heads={["Name", "Kind", "Where"]}
+    label={says.buckets}
+    heads={says.bucketHeads}
     rows={buckets.map((bucket) => {
       const { name, kind, ...more } = bucket as { name: string; kind?: string };
       return [
@@ -91,38 +149,42 @@ const BucketTable = ({ buckets }: Buckets) => (
         </code>,
       ];
     })}
-    empty="There are none."
+    empty={says.noBuckets}
   />
 );
 
 const ProviderTable = ({ providers }: Providers) => (
   <Table
-    label="Providers"
-    heads={["Name", "Kind", "Address", "Key", "State", "Spent today"]}
+    label={says.providers}
+    heads={says.providerHeads}
     rows={providers.map((each) => [
       each.name,
       each.kind,
       <code>{each.base_url}</code>,
-      each.has_key ? "there" : "none",
+      each.has_key ? says.hasKey : says.hasNoKey,
       <span title={each.reason}>
-        <State of={each.reachable ? "ready" : "not reachable"} /> <small>{each.reason ?? ""}</small>
+        <State of={each.reachable ? "ready" : says.notReachable} /> <small>{each.reason ?? ""}</small>
       </span>,
-      `$${each.spent_usd.toFixed(2)}, ${count(each.spent_tokens)} tokens`,
+      says.spent(each.spent_usd.toFixed(2), count(each.spent_tokens)),
+      <Action
+        method="POST"
+        path={`/v1/chat/providers/${encodeURIComponent(each.name)}/test`}
+        body={{}}
+        notice={says.tested}
+      >
+        {says.test}
+      </Action>,
     ])}
-    empty="None is configured: [providers.*] in lakehouse.toml."
+    empty={says.noProviders}
   />
 );
 
 const MaintenanceTable = ({ maintenance }: { maintenance: NonNullable<System["maintenance"]> }) => (
   <>
-    <p>
-      {maintenance.enabled
-        ? `By schedule; next ${moment(maintenance.next_at ?? "")}.`
-        : "There is no schedule."}
-    </p>
+    <p>{maintenance.enabled ? says.scheduled(moment(maintenance.next_at ?? "")) : says.unscheduled}</p>
     <Table
-      label="Maintenance"
-      heads={["Step", "Runs", "Failed", "Done", "Bytes", "Last error"]}
+      label={says.maintenance}
+      heads={says.maintenanceHeads}
       rows={Object.entries(maintenance.steps).map(([step, totals]) => [
         step,
         count(totals.runs),
@@ -133,13 +195,8 @@ const MaintenanceTable = ({ maintenance }: { maintenance: NonNullable<System["ma
       ])}
       empty=""
     />
-    <Action
-      method="POST"
-      path="/v1/catalog/maintain"
-      body={{}}
-      says="Small files of every dataset are merged, versions older than the settings keep are expired, and orphans are removed."
-    >
-      Maintain all now
+    <Action method="POST" path="/v1/catalog/maintain" body={{}} says={says.maintainSays}>
+      {says.maintain}
     </Action>
   </>
 );

@@ -1,2 +1,3 @@
 /** What the console says, in English, a file for each page: another language is another of these. */
 export { memory } from "./memory.ts";
+export { system } from "./system.ts";

@@ -17,7 +17,7 @@ const wide = { viewport: { width: 1200, height: 800 } };
 
 beforeAll(async () => {
   if (!browser) return;
-  product = await startProduct();
+  product = await startProduct({ env: { LH_GATEWAY_BACKUP_DIR: join(folder, hostile) } });
   page = await browser.page({ ...wide, permissions: ["clipboard-read", "clipboard-write"] });
 });
 afterAll(async () => {
@@ -306,6 +306,28 @@ describe.skipIf(!browser)("the console", () => {
     expect((await fetch(at("/v1/pathway/get/shift-1"))).status).toBe(404);
     await page.goto(at("/memory/shift-1"));
     await page.waitForSelector(".timeline >> text=by the tests: asked for");
+  });
+
+  test("the system shows its settings and its log, checks itself, tests a provider and takes a backup", async () => {
+    await page.goto(at("/system"));
+    const settings = page.locator("section[aria-label=Settings]").first();
+    expect(await settings.textContent()).toContain("LH_GATEWAY_BACKUP_DIR");
+    await page.click("text=All settings");
+    await page.waitForSelector("td:has-text('auth.token') + td:has-text('not set')");
+    await page.selectOption("select[name=service]", "pathwayd");
+    await page.waitForSelector("#log >> text=log read");
+    await page.click("#doctor");
+    await page.waitForSelector("#checked tr:has-text('duckdb'):has-text('loads and answers')");
+    expect(await page.textContent("#checking")).toBe("Everything required is here.");
+    await page.click("#fsck");
+    await page.waitForSelector("#checking >> text=10 services are whole");
+    await page.click("section[aria-label^=Models] tr:has-text('ollama') button");
+    await page.waitForSelector("#notices >> text=ollama: reachable false");
+    await page.click("text=Take a backup now");
+    expect(await page.textContent("dialog")).toContain("Earlier backups stay");
+    await page.click("dialog button.danger");
+    await page.waitForSelector("section[aria-label=Backups] td:text-is('whole')");
+    await harmless();
   });
 
   test("what is hostile is text wherever it is shown", async () => {

@@ -88,6 +88,7 @@ const requests: { method: string; path: string; open?: true; status: number }[] 
   { method: "POST", path: "/health", status: 405 },
   { method: "GET", path: "/readyz", status: 200 },
   { method: "GET", path: "/metrics", status: 200 },
+  { method: "GET", path: "/log", status: 200 },
   { method: "HEAD", path: "/metrics", status: 200 },
   { method: "GET", path: "/v1/openapi.json", status: 200 },
   { method: "GET", path: "/v1/nothing", status: 404 },

@@ -89,7 +89,7 @@ export async function startInProcess<C extends Contract, P extends Record<string
       directory,
       marks,
       adopted,
-      auth: () => config.auth,
+      live: () => ({ auth: config.auth, log: config.log, provenance: { flags: [], keys: {} } }),
       system: () => [],
     })
     .catch(async (cause) => {

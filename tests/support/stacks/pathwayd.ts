@@ -79,7 +79,10 @@ export async function openMemory(dataDir: string, options: MemoryOptions = {}): 
     peers: { embedd: options.embedd?.(embedding.peer) ?? embedding.peer },
     newId: () => crypto.randomUUID(),
     secrets: { s3: () => undefined, provider: () => undefined },
-    auth: () => configWith({}).auth,
+    live: () => {
+      const { auth, log } = configWith({});
+      return { auth, log, provenance: { flags: [], keys: {} } };
+    },
     system: () => [],
   }).catch(async (cause) => {
     await idempotency.close();

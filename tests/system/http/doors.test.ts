@@ -162,3 +162,40 @@ test("results of SQL are packed as they are asked for, and the same", async () =
     expect(new Set(results).size).toBe(1);
   }
 });
+
+describe("what operators ask", () => {
+  test.each([
+    { method: "GET", path: "/v1/system/log?level=loud", status: 400, says: "level" },
+    { method: "GET", path: "/v1/system/log?limit=0", status: 400, says: "limit" },
+    { method: "GET", path: "/v1/system/log?service=nobody", status: 404, says: "expected gateway, ingestd" },
+    { method: "POST", path: "/v1/system/backups", body: {}, status: 409, says: "set gateway.backup_dir" },
+    { method: "POST", path: "/v1/system/backups", body: { keep: 0 }, status: 400, says: "keep" },
+    {
+      method: "POST",
+      path: "/v1/system/backups",
+      body: { directory: "/etc" },
+      status: 400,
+      says: "directory",
+    },
+    { method: "POST", path: "/v1/system/doctor", body: { config: "/x" }, status: 400, says: "config" },
+    {
+      method: "POST",
+      path: "/v1/chat/providers/none/test",
+      body: {},
+      status: 404,
+      says: "no provider 'none'",
+    },
+  ])("$method $path with $body is refused: $says", async ({ method, path, body, status, says }) => {
+    const answer = await (method === "GET" ? send("GET", path) : post(path, body));
+    expect([answer.status, await answer.text()]).toEqual([status, expect.stringContaining(says)]);
+  });
+
+  test("settings name their source, and without a directory there are no backups", async () => {
+    const { settings } = (await (await send("GET", "/v1/system/settings")).json()) as {
+      settings: { key: string; source: string }[];
+    };
+    const sources = new Map(settings.map(({ key, source }) => [key, source]));
+    expect([sources.get("data_dir"), sources.get("log.level")]).toEqual(["LH_DATA_DIR", "default"]);
+    expect(await (await send("GET", "/v1/system/backups")).json()).toEqual({ points: [] });
+  });
+});

@@ -71,7 +71,7 @@ test("no secret is in anything the product prints, answers, keeps or shows to th
     const post = (body: object): RequestInit => ({ method: "POST", body: JSON.stringify(body) });
     for (const token of Object.values(tokens)) {
       for (const at of Object.values(product.addresses))
-        for (const path of ["/health", "/readyz", "/metrics", "/nothing", "/rpc/nothing"])
+        for (const path of ["/health", "/readyz", "/metrics", "/log", "/nothing", "/rpc/nothing"])
           await ask(at, path, token);
       for (const path of ["/v1/system", "/docs", "/v1/openapi.json", "/v1/storage/errors"])
         await ask(product.url, path, token);
@@ -102,7 +102,14 @@ test("no secret is in anything the product prints, answers, keeps or shows to th
     for (const [path, init] of requests) statuses.push(await ask(product.url, path, first, init));
     // The requests did reach what holds the keys.
     expect(statuses.slice(0, 2).every((status) => status >= 500)).toBe(true);
-    for (const path of ["/v1/storage/errors", "/v1/sql/queries", "/v1/observer/events", "/metrics"])
+    for (const path of [
+      "/v1/storage/errors",
+      "/v1/sql/queries",
+      "/v1/observer/events",
+      "/metrics",
+      "/v1/system/settings",
+      "/v1/system/log",
+    ])
       await ask(product.url, path, first);
 
     const said = () => product.log().split('"configuration ').length;

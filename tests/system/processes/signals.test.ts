@@ -147,7 +147,11 @@ test("a service that is started again after a reload has the new configuration",
     return (await fetch(`${supervisor.status()[0]?.address}/metrics`, { headers })).status;
   };
   expect([await status("old"), await status("new")]).toEqual([200, 401]);
-  await supervisor.reload({ auth: { ...defaults().auth, token: "new" }, log: { level: "error" } });
+  await supervisor.reload({
+    auth: { ...defaults().auth, token: "new" },
+    log: { level: "error" },
+    provenance: { flags: [], keys: {} },
+  });
   expect([await status("old"), await status("new")]).toEqual([401, 200]);
   supervisor.kill("storaged");
   await until(() => supervisor.status()[0]?.restarts === 1 && supervisor.status()[0]?.state === "ready");

@@ -41,6 +41,8 @@ interface Registry {
   all: () => Registered[];
   /** The state of each provider, probed at most every `seenMs`. */
   seen: () => Promise<Map<string, Seen>>;
+  /** Probes one now. */
+  test: (name: string) => Promise<Seen>;
 }
 
 /** How long the result of a probe is reused, and how long a probe may take. */
@@ -58,12 +60,14 @@ export function createRegistry(deps: Deps, settings: readonly ProviderSetting[],
         ),
       ),
     );
+  const get = (name: string) => {
+    const found = registered.get(name);
+    if (!found) throw fail("not_found", `there is no provider '${name}'`);
+    return found;
+  };
   return {
-    get: (name) => {
-      const found = registered.get(name);
-      if (!found) throw fail("not_found", `there is no provider '${name}'`);
-      return found;
-    },
+    get,
+    test: (name) => probe(get(name), deps.clock),
     all: () => [...registered.values()],
     seen: () => {
       const now = deps.clock.elapsed();

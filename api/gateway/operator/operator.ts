@@ -1,0 +1,3 @@
+/** What operators ask of the product: its settings, its logs, what it depends on, and backups. */
+export { createCommands } from "./commands.ts";
+export { newestLines } from "./log.ts";
