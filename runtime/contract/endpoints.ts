@@ -110,6 +110,8 @@ export interface Raw extends Shapes {
   reads?: true;
   /** Another protocol's root: the gateway serves it at this very path, not under /v1, and takes any query. */
   foreign?: true;
+  /** Its query may hold other names than those of the contract: what they mean, what it answers with knows. */
+  anyQuery?: true;
   /** Asks for no token: it says how to get one. */
   open?: true;
   /** Where the resource's OAuth metadata is (RFC 9728): a caller without a token is told so. */

@@ -136,9 +136,11 @@ function verbHandler(
   };
 }
 
-/** If-Match, for a verb that takes it as a field; what the body says counts more. */
-const matchOf = ({ body }: Verb, { headers }: HttpRequest) =>
-  body && "if_match" in body.properties ? { if_match: headers.get("if-match") } : {};
+/** If-Match, for a verb that takes it as a field; what the field says counts more. */
+const matchOf = ({ body, query }: Verb, { headers }: HttpRequest) =>
+  [body, query].some((fields) => fields && "if_match" in fields.properties)
+    ? { if_match: headers.get("if-match") }
+    : {};
 
 const isKnown = (header: string | null, etag: string): boolean =>
   header?.split(",").some((known) => known.trim() === "*" || known.trim().replace(/^W\//, "") === etag) ??
@@ -151,8 +153,10 @@ async function inputOf(
 ) {
   const params = matchPath(place.path, pathOf(request.url)) ?? {};
   const search = "foreign" in endpoint ? undefined : searchOf(request.url);
-  const query = search?.size ? fromQuery(place.query, search) : {};
-  const misplaced = Object.keys(query).find((name) => !Object.hasOwn(place.query?.properties ?? {}, name));
+  const named =
+    "anyQuery" in endpoint ? [...(search ?? [])].filter(([name]) => isNamed(place, name)) : search;
+  const query = search?.size ? fromQuery(place.query, new URLSearchParams(named)) : {};
+  const misplaced = Object.keys(query).find((name) => !isNamed(place, name));
   if (misplaced !== undefined) throw unknownQuery(place, misplaced);
   const body = endpoint.kind === "verb" && endpoint.body ? await readJsonObject(request, maxJsonBytes) : {};
   const clash = Object.keys(body).find((name) => Object.hasOwn(params, name) || Object.hasOwn(query, name));
@@ -160,6 +164,8 @@ async function inputOf(
     throw fail("unknown_field", `unknown field '${clash}' in the body`, { details: { field: clash } });
   return { ...params, ...query, ...body };
 }
+
+const isNamed = ({ query }: Place, name: string): boolean => Object.hasOwn(query?.properties ?? {}, name);
 
 const unknownQuery = (place: Place, name: string) => {
   const known = Object.keys(place.query?.properties ?? {});

@@ -30,6 +30,8 @@ const tools = [
   "sample_dataset",
   "query_sql",
   "explain_sql",
+  "list_saved_queries",
+  "run_saved_query",
   "list_models",
   "embed_text",
   "list_indexes",

@@ -20,26 +20,28 @@ export const {
   ColumnStatistics,
   DataObject,
   DatasetName,
+  Defined,
+  DefinitionName,
+  definitionFields,
   Expired,
   Manifest,
+  SavedQuery,
   Summary,
   Swept,
   TableFiles,
   TableLayout,
   TableName,
   Unreadable,
+  View,
 } = schemas;
 const {
   conditional,
   dryRun,
-  evolution,
   ifMatch,
-  LaidObject,
   Name,
   ObjectCount,
   Operation,
   read,
-  RowOperation,
   registration,
   unreadable,
   VersionSummary,
@@ -117,7 +119,7 @@ export const catalogd = contract("catalogd", {
     ...conditional,
     summary:
       "Changes columns as one new version: rename, drop, widen, add, reorder, comment, in this order. No data is rewritten.",
-    body: closed({ ...evolution, ...ifMatch }),
+    body: closed({ ...schemas.evolution, ...ifMatch }),
   }),
   open: post("/catalog/open/:name", {
     ...conditional,
@@ -168,7 +170,6 @@ export const catalogd = contract("catalogd", {
     }),
     reply: closed({ catalog_etag: t.String() }),
   }),
-
   files: internal({
     reads: true,
     summary:
@@ -226,7 +227,6 @@ export const catalogd = contract("catalogd", {
     },
     answerHeaders: { etag: "Of a table: another one after each of its changes." },
   }),
-
   admit: internal({
     reads: true,
     summary:
@@ -246,8 +246,8 @@ export const catalogd = contract("catalogd", {
         closed({
           ...registration,
           name: TableName,
-          objects: t.Array(LaidObject, { maxItems: 100_000 }),
-          operation: t.Optional(t.Union([...Operation.anyOf, ...RowOperation.anyOf])),
+          objects: t.Array(schemas.LaidObject, { maxItems: 100_000 }),
+          operation: t.Optional(t.Union([...Operation.anyOf, ...schemas.RowOperation.anyOf])),
           /** Of changes of rows: keys of the objects that go. All others stay. */
           removes: t.Optional(t.Array(t.String(), { maxItems: 100_000 })),
           ...ifMatch,
@@ -279,6 +279,7 @@ export const catalogd = contract("catalogd", {
       found: t.Array(closed({ manifest: t.Optional(Manifest), problem: t.Optional(t.String()) })),
     }),
   }),
+  ...schemas.definitionVerbs,
   snapshot: internal({
     reads: true,
     summary:
@@ -289,6 +290,8 @@ export const catalogd = contract("catalogd", {
       manifests: t.Optional(t.Array(Manifest)),
       /** Datasets that are no more. Where it is absent, `manifests` are all there are. */
       removed: t.Optional(t.Array(t.String())),
+      /** All views; absent where they are those that `known` had. */
+      views: t.Optional(t.Array(Defined)),
       unreadable,
     }),
   }),

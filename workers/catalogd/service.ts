@@ -1,26 +1,23 @@
 /** catalogd: its verbs over the registry in memory and the manifests in storage. */
-import pMap from "p-map";
-import type { CallContext, RawOf, Running, VerbsOf } from "../../runtime/contract/contract.ts";
+import type { RawOf, Running, VerbsOf } from "../../runtime/contract/contract.ts";
 import { type Durable, holdFiles } from "../../runtime/durable/durable.ts";
 import { fail } from "../../runtime/errors/errors.ts";
 import { createMemoryBudget } from "../../runtime/memory/memory.ts";
-import { type Clock, createKeyedMutex, waitAtStart } from "../../runtime/scheduling/scheduling.ts";
+import { createKeyedMutex, waitAtStart } from "../../runtime/scheduling/scheduling.ts";
 import type { Deps } from "../../runtime/service/service.ts";
 import type { Metrics } from "../../runtime/telemetry/telemetry.ts";
 import type { Storaged } from "../storaged/contract.ts";
 import {
-  type Committing,
   createCommit,
   createObjectCheck,
   createWriting,
-  type Return,
   returnVerbs,
-  type Write,
   writeVerbs,
 } from "./commits/commits.ts";
 import type { Catalogd } from "./contract.ts";
-import { createExpiry, type Upkeep } from "./expiry/expiry.ts";
-import { createChainReader, createHistory, type History, timeFrom } from "./history/history.ts";
+import { type DefinitionStore, definitionsName, openDefinitions } from "./definitions/definitions.ts";
+import { createExpiry } from "./expiry/expiry.ts";
+import { createChainReader, createHistory } from "./history/history.ts";
 import {
   createBrokenTables,
   type InspectionDeps,
@@ -28,14 +25,14 @@ import {
   watchedTables,
 } from "./inspection/inspection.ts";
 import { createManifestStore } from "./manifests/manifests.ts";
-import { createOpenTables, type Opening, type OpenTables, openVerbs } from "./open/open.ts";
+import { createOpenTables, openVerbs } from "./open/open.ts";
 import { createPublishing } from "./publishing/publishing.ts";
+import { catalogEtag, readVerbs } from "./reads/reads.ts";
 import {
   type Changes,
   createChanges,
   createRegistry,
   createRemovals,
-  page,
   type Registry,
 } from "./registry/registry.ts";
 import {
@@ -47,19 +44,11 @@ import {
 } from "./rehydration/rehydration.ts";
 import { createRest, type RestDeps } from "./rest/rest.ts";
 import { createRetention } from "./retention/retention.ts";
-import { checkName, isLive, summaryOf } from "./versions/versions.ts";
 
 /** Of the machine's memory, for the latest manifest of each dataset, unless a setting says how much. */
 const memoryShare = 1 / 16;
-const pageSizeDefault = 1000;
-/** Versions in an answer that names no page size: each is a manifest that is read. */
-const versionsPerPage = 100;
-/** Wait of a subscriber that names none, in milliseconds; below the deadline of a call. */
-const changesWaitMs = 20_000;
 /** Changes of one name that may wait for its lock. */
 const waitingPerNameMax = 256;
-/** How long lists and snapshots wait for storage to resolve an unknown outcome, in milliseconds. */
-const resolveWaitMs = 1000;
 /** Damaged datasets that readiness names; more are counted. */
 const reasonsMax = 20;
 
@@ -68,21 +57,7 @@ export async function createCatalogd(deps: Deps<{ storaged: Storaged }>): Promis
   const { config, clock, log, metrics } = deps;
   const store = createManifestStore(deps.peers.storaged.verbs);
   const marks = createDatasetMarks(deps.marks);
-  const registry = createRegistry(
-    createMemoryBudget({
-      limit: config.catalogd.max_memory_bytes,
-      share: memoryShare,
-      setting: "catalogd.max_memory_bytes",
-      advice: "drop datasets",
-      metrics,
-    }),
-    marks.set,
-  );
-  const changes = createChanges({
-    clock,
-    waitersMax: config.catalogd.changes_max_waiters,
-    etag: registry.etag,
-  });
+  const { registry, definitions, changes } = await openRegistry(deps, marks.set);
   const lock = createKeyedMutex({ waitingMax: waitingPerNameMax, refusal: tooManyWaiting });
   const committing = createCommit({ store, registry, lock, clock, log, announce: changes.announce });
   const concurrency = config.catalogd.rehydrate_concurrency;
@@ -112,11 +87,13 @@ export async function createCatalogd(deps: Deps<{ storaged: Storaged }>): Promis
     verbs: gated(rehydration, {
       ...openVerbs(changing, open, { ...writeVerbs(deps, changing), ...returnVerbs(deps, changing) }),
       ...expiry.verbs,
-      ...readVerbs(deps, { ...committing, registry, changes, history, concurrency, open }),
+      ...definitions.verbs,
+      ...readVerbs(deps, { ...committing, registry, definitions, changes, history, concurrency, open }),
     }),
     notReady: () => {
       const pending = rehydration.pending();
-      return pending === undefined ? [...damageReasons(registry), ...broken.problems()] : [pending];
+      const problems = [...definitions.problems(), ...broken.problems()];
+      return pending === undefined ? [...damageReasons(registry), ...problems] : [pending];
     },
     erase: async (erasing) => {
       refuseWhilePending(rehydration);
@@ -130,20 +107,44 @@ export async function createCatalogd(deps: Deps<{ storaged: Storaged }>): Promis
         concurrency,
         directory: deps.directory,
       },
-      rehydration,
+      { rehydration, definitions },
     ),
     stop: async () => {
       changes.stop();
       await Promise.all([rehydration.stop(), writing.stop()]);
+      await definitions.close();
     },
   };
 }
 
-/** Waits for the work, at most so long. */
-async function within(clock: Pick<Clock, "sleep">, ms: number, work: Promise<unknown>): Promise<void> {
-  const over = new AbortController();
-  await Promise.race([work, clock.sleep(ms, over.signal)]);
-  over.abort();
+/** The heads of datasets, what is kept under a name beside them, and those who wait for a change of either. */
+async function openRegistry(
+  deps: Deps<{ storaged: Storaged }>,
+  acknowledge: Parameters<typeof createRegistry>[1],
+): Promise<{ registry: Registry; definitions: DefinitionStore; changes: Changes }> {
+  const { config, clock, metrics } = deps;
+  const datasets = createRegistry(
+    createMemoryBudget({
+      limit: config.catalogd.max_memory_bytes,
+      share: memoryShare,
+      setting: "catalogd.max_memory_bytes",
+      advice: "drop datasets",
+      metrics,
+    }),
+    acknowledge,
+  );
+  const definitions = await openDefinitions({
+    ...deps,
+    takenBy: datasets.takenBy,
+    announce: () => changes.announce(),
+  });
+  const registry = withViews(datasets, definitions);
+  const changes = createChanges({
+    clock,
+    waitersMax: config.catalogd.changes_max_waiters,
+    etag: () => catalogEtag({ registry, definitions }),
+  });
+  return { registry, definitions, changes };
 }
 
 /** The tables as other engines see them. */
@@ -163,109 +164,28 @@ const tooManyWaiting = (name: string) =>
   });
 
 /** The manifests are objects in storage: storaged's backup has them. */
-const kept = (deps: InspectionDeps & { directory: string }, rehydration: Rehydration): Durable => ({
+const kept = (
+  deps: InspectionDeps & { directory: string },
+  { rehydration, definitions }: { rehydration: Rehydration; definitions: DefinitionStore },
+): Durable => ({
   inspect: async function* (signal) {
+    yield* definitions.inspect(signal);
     await rehydration.attempted;
     refuseWhilePending(rehydration);
     yield* inspectCatalog(deps, signal);
   },
-  snapshot: () => holdFiles(deps.directory, []),
+  snapshot: () =>
+    definitions.atRest(() => holdFiles(deps.directory, [definitionsName, `${definitionsName}.damaged`])),
 });
 
-type Read = Exclude<keyof VerbsOf<Catalogd>, Write | Return | Upkeep | Opening>;
-
-function readVerbs(
-  { clock }: Pick<Deps, "clock">,
-  {
-    registry,
-    changes,
-    history,
-    concurrency,
-    resolveUnknown,
-    made,
-    open,
-  }: {
-    registry: Registry;
-    changes: Changes;
-    history: History;
-    concurrency: number;
-    open: Pick<OpenTables, "rowsPlace">;
-  } & Omit<Committing, "commit">,
-): Pick<VerbsOf<Catalogd>, Read> {
-  /** Lists and snapshots wait this long for unknown outcomes, and go on without those that storage does not resolve. */
-  const resolveAll = async ({ requestId }: CallContext) => {
-    const resolving = resolveUnknown(undefined, requestId).catch(() => undefined);
-    await within(clock, resolveWaitMs, resolving);
-  };
-  const unreadable = () => {
-    const damaged = registry.damaged().map(({ name, reason, closed }) => {
-      const type = closed ? ("memory_full" as const) : ("corrupt" as const);
-      return { name, type, reason };
-    });
-    return damaged.length > 0 ? { unreadable: damaged } : {};
-  };
-  const read: VerbsOf<Catalogd>["manifest"] = async ({ name, ...which }, { requestId }) => {
-    await resolveUnknown(name, requestId);
-    return history.manifest(name, which);
-  };
-  return {
-    manifest: read,
-    versions: async ({ name, page_size = versionsPerPage, page_token }, { requestId }) => {
-      await resolveUnknown(name, requestId);
-      return { name, ...(await history.page(name, { token: page_token, size: page_size })) };
-    },
-    diff: async ({ name, ...versions }, { requestId }) => {
-      await resolveUnknown(name, requestId);
-      return { name, ...(await history.difference(name, versions)) };
-    },
-    past: async ({ asked }, context) => {
-      await resolveAll(context);
-      return { found: await pMap(asked, history.find, { concurrency }) };
-    },
-    admit: async ({ name }, { requestId }) => {
-      await resolveUnknown(name, requestId);
-      const place = await open.rowsPlace(name);
-      if (place === undefined) {
-        // Rejected rows of an open table are a dataset beside it.
-        if (name.includes(".") && !isLive(registry.head(name)))
-          throw fail("not_found", `there is no open table '${name}': an engine makes it, by /iceberg`);
-        checkName(name);
-        registry.refuseCaseClash(name);
-      }
-      return { next_version: (registry.head(name)?.version ?? 0) + 1, ...place };
-    },
-    made: async ({ name, operation_id }, { requestId }) => {
-      const version = await made(name, operation_id, requestId);
-      return isLive(version) ? { manifest: version } : {};
-    },
-    list: async ({ page_size = pageSizeDefault, page_token }, context) => {
-      await resolveAll(context);
-      const { items, next } = page(registry.manifests(), { token: page_token, size: page_size });
-      return {
-        datasets: items.map(summaryOf),
-        catalog_etag: registry.etag(),
-        ...unreadable(),
-        ...(next !== undefined && { next_page_token: next }),
-      };
-    },
-    changes: async ({ since, wait_ms = changesWaitMs }, { signal }) => {
-      if (since !== undefined) await changes.wait(since, wait_ms, signal);
-      return { catalog_etag: registry.etag() };
-    },
-    snapshot: async ({ known, as_of }, context) => {
-      await resolveAll(context);
-      const catalog_etag = registry.etag();
-      if (as_of !== undefined) {
-        const manifests = await history.everything(timeFrom(as_of), concurrency);
-        return { catalog_etag: `${catalog_etag}@${as_of}`, manifests, ...unreadable() };
-      }
-      if (known === catalog_etag) return { catalog_etag };
-      const news = known === undefined ? undefined : registry.since(known);
-      if (news) return { catalog_etag, manifests: news.changed, removed: news.removed, ...unreadable() };
-      return { catalog_etag, manifests: [...registry.manifests()], ...unreadable() };
-    },
-  };
-}
+/** Names of views are taken as well. */
+const withViews = (registry: Registry, { refuseClash }: Pick<DefinitionStore, "refuseClash">): Registry => ({
+  ...registry,
+  refuseCaseClash: (name) => {
+    refuseClash(name);
+    registry.refuseCaseClash(name);
+  },
+});
 
 function damageReasons(registry: Registry): string[] {
   const reasons = registry.damaged().map(({ name, reason }) => `dataset '${name}': ${reason}`);

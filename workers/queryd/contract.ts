@@ -8,9 +8,11 @@ import {
   internal,
   nextPage,
   pageFields,
+  put,
   raw,
   t,
 } from "../../runtime/contract/contract.ts";
+import { DefinitionName, definitionFields, SavedQuery } from "../catalogd/contract.ts";
 
 export const Query = closed({
   query_id: t.String(),
@@ -179,6 +181,50 @@ export const queryd = contract("queryd", {
     statuses: [200, 304],
     headers: { "if-none-match": "304 where the answer has this etag." },
     answerHeaders: { ...answered.answerHeaders, etag: "Of the dataset's version and what is asked of it." },
+  }),
+  putQuery: put("/queries/:name", {
+    resumable: "again",
+    refusals: [408, 409, 412, 422, 429],
+    summary:
+      "Saves a statement under a name, as its next version; its parameters have types and defaults. It may read what any statement may.",
+    headers: { "if-match": "Only where the latest version has one of these etags." },
+    params: closed({ name: DefinitionName }),
+    body: closed(definitionFields.query),
+    reply: SavedQuery,
+  }),
+  savedQueries: get("/queries", {
+    summary: "The saved queries by name.",
+    query: closed(pageFields),
+    reply: closed({ queries: t.Array(SavedQuery), ...nextPage }),
+  }),
+  savedByUrl: raw(["GET"], "/queries/:name", {
+    summary:
+      "The rows of a saved query, as /queries/open_jobs.csv?state=IL: csv, json, ndjson, arrow or parquet, and its parameters by name. Without a format, the query itself; of either, `version` asks for an earlier one.",
+    compressed: true,
+    anyQuery: true,
+    params: closed({
+      name: t.String({ maxLength: 300, description: "The query's name and the format, as open_jobs.csv." }),
+    }),
+    query: closed({
+      version: t.Optional(t.Integer({ minimum: 1, description: "The latest unless given." })),
+      timeout_ms: SqlRequest.properties.timeout_ms,
+      shape,
+      numbers,
+    }),
+    ...answered,
+    statuses: [200, 304],
+    headers: { "if-none-match": "304 where the answer has this etag." },
+    answerHeaders: {
+      ...answered.answerHeaders,
+      etag: "Of what is asked and of the versions that answer it; none where the statement asks for the time or for chance.",
+    },
+  }),
+  dropQuery: del("/queries/:name", {
+    summary: "Drops a saved query. The next one of its name has the next version.",
+    refusals: [412],
+    params: closed({ name: DefinitionName }),
+    query: closed(definitionFields.condition),
+    reply: closed({ name: DefinitionName }),
   }),
   queries: get("/sql/queries", {
     summary: "Queries under way and the latest that ended, newest first.",

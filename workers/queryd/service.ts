@@ -9,27 +9,23 @@ import type { Deps } from "../../runtime/service/service.ts";
 import { describe, type Log } from "../../runtime/telemetry/telemetry.ts";
 import type { Catalogd } from "../catalogd/contract.ts";
 import type { Storaged } from "../storaged/contract.ts";
+import { byUrl, savedVerbs } from "./by-url/by-url.ts";
 import { PartRequest, type Queryd } from "./contract.ts";
 import { postgresMediaType } from "./postgres/postgres.ts";
 import {
   type ActiveQuery,
   type Components,
   checkExpressions,
-  checkWhere,
   chooseFormat,
   createQueries,
-  datasetEtag,
-  datasetSql,
   describeStatement,
-  fileOf,
-  formatsByName,
+  limited,
   openComponents,
   type Queries,
   type SqlQuery,
   type Started,
   startQuery,
   startRemoteQuery,
-  versionName,
   watch,
 } from "./queries/queries.ts";
 import { remoteEngine } from "./remote/remote.ts";
@@ -78,6 +74,8 @@ export async function createQueryd(deps: QuerydDeps): Promise<Running<Queryd>> {
   await waitAtStart(clock, refresh(components, log));
   const refreshing = refreshForEver(components, deps, lifetime.signal);
   const parts: Parts = { deps, components, limiter, queries, answering };
+  const describing = (sql: string, signal: AbortSignal) =>
+    limited(limiter, signal, () => describeStatement(components, sql, signal));
 
   return {
     verbs: {
@@ -91,13 +89,15 @@ export async function createQueryd(deps: QuerydDeps): Promise<Running<Queryd>> {
           await checkExpressions(components, texts, signal);
           return {};
         }),
-      describe: ({ sql }, { signal }) =>
-        limited(limiter, signal, () => describeStatement(components, sql, signal)),
+      describe: ({ sql }, { signal }) => describing(sql, signal),
+      ...savedVerbs({ catalogd: deps.peers.catalogd.verbs, describe: describing }),
     },
     raw: {
       sql: (input, context) => answerSql(parts, input, context),
-      sqlByUrl: (input, context) => answerByUrl(parts, input, context),
-      datasetByUrl: (input, context) => answerDataset(parts, input, context),
+      ...byUrl({
+        ...{ components, limiter, config, catalogd: deps.peers.catalogd.verbs },
+        ask: (question, context) => answerQuestion(parts, question, context),
+      }),
     },
     notReady: () => notReady(components),
     stop: async () => {
@@ -109,16 +109,6 @@ export async function createQueryd(deps: QuerydDeps): Promise<Running<Queryd>> {
       log.debug("the engines are closed");
     },
   };
-}
-
-/** Work that takes a child of its own for a moment. */
-async function limited<T>(limiter: Limiter, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
-  const release = await limiter.take(signal);
-  try {
-    return await work();
-  } finally {
-    release();
-  }
 }
 
 const stopping = () => fail("unavailable", "the service is stopping", { retryAfterSeconds: 1 });
@@ -156,38 +146,8 @@ async function answerSql(parts: Parts, input: SqlInput, context: RawContext): Pr
   return answerQuestion(parts, { ...body, ...input, accept }, context);
 }
 
-type ByUrl = Queryd["endpoints"]["sqlByUrl"];
-
-function answerByUrl(parts: Parts, { format, ...input }: InputOf<ByUrl>, context: RawContext) {
-  const accept = format === undefined ? context.request.headers.get("accept") : formatsByName[format];
-  return answerQuestion(parts, { ...input, accept }, context);
-}
-
-/** The version that is the latest now, read as that version: the etag is of what is sent. */
-async function answerDataset(
-  parts: Parts,
-  { file, numbers, version: asked, ...question }: InputOf<Queryd["endpoints"]["datasetByUrl"]>,
-  context: RawContext,
-): Promise<Response> {
-  const { deps, components, limiter } = parts;
-  const { request, requestId, signal } = context;
-  const { name, format } = fileOf(file);
-  const of = { name, ...(asked !== undefined && { version: asked }) };
-  const manifest = await deps.peers.catalogd.verbs.manifest(of, { requestId, signal });
-  const etag = datasetEtag(manifest, { ...question, format, numbers: numbers ?? deps.config.queryd.numbers });
-  if (etag !== undefined && request.headers.get("if-none-match")?.includes(etag))
-    return new Response(null, { status: 304, headers: { etag } });
-  const { where } = question;
-  if (where !== undefined) await limited(limiter, signal, () => checkWhere(components, where, signal));
-  const sql = datasetSql(versionName(name, manifest.version), question);
-  const accept = formatsByName[format];
-  const response = await answerQuestion(parts, { sql, accept, ...(numbers && { numbers }) }, context);
-  if (etag !== undefined) response.headers.set("etag", etag);
-  if (etag !== undefined) response.headers.set("cache-control", "no-cache");
-  return response;
-}
-
-type Question = Static<typeof PartRequest> & Pick<SqlInput, "shape" | "numbers"> & { accept: string | null };
+type Question = Static<typeof PartRequest> &
+  Pick<SqlInput, "shape" | "numbers"> & { accept: string | null } & Pick<SqlQuery, "tag">;
 
 async function answerQuestion(parts: Parts, body: Question, context: RawContext): Promise<Response> {
   const { config } = parts.deps;
@@ -203,6 +163,7 @@ async function answerQuestion(parts: Parts, body: Question, context: RawContext)
     engine: body.engine,
     objects: body.objects,
     postgres: body.postgres,
+    tag: body.tag,
     full: body.shape === "full",
     numbers: body.numbers ?? config.queryd.numbers,
     format: chosen.name,
@@ -274,7 +235,13 @@ function respond(parts: Parts, { query, active, started, end }: Answer): Respons
     "x-lakehouse-query-id": active.id,
   });
   if (started.stale) headers.set("x-lakehouse-catalog", "stale");
+  if (started.etag !== undefined) headers.set("etag", started.etag);
+  if (started.etag !== undefined) headers.set("cache-control", "no-cache");
   const { body } = started;
+  if ("unchanged" in body) {
+    end();
+    return new Response(null, { status: 304, headers });
+  }
   if ("buffered" in body) {
     if (body.truncated) headers.set("x-lakehouse-truncated", "true");
     end();

@@ -22,6 +22,8 @@ export interface GatewayClient {
   call: <E extends Verb>(endpoint: E, input: InputOf<E>, options: CallOptions) => Promise<ReplyOf<E>>;
   /** Posts JSON to a streaming endpoint; answers when its head is good, the body unread. */
   post: (path: string, body: unknown, options: CallOptions) => Promise<Response>;
+  /** Asks a streaming endpoint in the same way. */
+  get: (path: string, options: CallOptions) => Promise<Response>;
   /** Posts a file or a form in the same way. */
   upload: (path: string, upload: Upload, options: CallOptions) => Promise<Response>;
 }
@@ -79,6 +81,7 @@ export function createGatewayClient({ url, token }: GatewayOptions): GatewayClie
     },
     post: (path, body, options) =>
       send(path, { method: "POST", headers: json, body: JSON.stringify(body) }, options),
+    get: (path, options) => send(path, { headers: { accept: "application/json" } }, options),
     upload: (path, { type, bytes }, options) =>
       send(path, { method: "POST", headers: { "content-type": type }, body: bytes }, options),
   };

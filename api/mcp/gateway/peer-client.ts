@@ -38,14 +38,15 @@ export function createPeerClient({ contracts, peers, longMs, newId }: PeerClient
   };
   const send = async (
     path: string,
-    { type, body }: { type: string; body: BodyInit },
+    { type, body }: { type?: string; body?: BodyInit },
     signal: AbortSignal,
   ): Promise<Response> => {
     const requestId = newId();
-    const headers = { "content-type": type, "x-request-id": requestId };
+    const headers = { ...(type !== undefined && { "content-type": type }), "x-request-id": requestId };
+    const sent = body === undefined ? { method: "GET" } : { method: "POST", body };
     let response: Response;
     try {
-      response = await peerAt(path).fetch(path, { method: "POST", headers, body, signal });
+      response = await peerAt(path).fetch(path, { ...sent, headers, signal });
     } catch (cause) {
       if (signal.aborted) throw signal.reason;
       throw asFailure(cause, requestId);
@@ -70,6 +71,7 @@ export function createPeerClient({ contracts, peers, longMs, newId }: PeerClient
     },
     post: (path, body, { signal }) =>
       send(path, { type: "application/json", body: JSON.stringify(body) }, signal),
+    get: (path, { signal }) => send(path, {}, signal),
     upload: (path, { type, bytes }, { signal }) => send(path, { type, body: bytes }, signal),
   };
 }

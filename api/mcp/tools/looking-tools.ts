@@ -19,7 +19,15 @@ interface Result {
 /** A small result as a whole. */
 async function rowsOf(gateway: GatewayClient, statement: object, { signal }: ToolContext): Promise<Result> {
   const path = `${queryd.endpoints.sql.path}?shape=full&numbers=json`;
-  const response = await gateway.post(path, statement, { signal });
+  return resultOf(gateway, await gateway.post(path, statement, { signal }), signal);
+}
+
+/** What `shape=full` answers. */
+export async function resultOf(
+  gateway: GatewayClient,
+  response: Response,
+  signal: AbortSignal,
+): Promise<Result> {
   const { columns, rows } = parseRows(await textOf(response, signal, gateway.url)) as Partial<Result>;
   if (columns && rows) return { columns, rows };
   throw new GatewayFailure({ type: "bad_gateway", message: "the result has another form than expected" });

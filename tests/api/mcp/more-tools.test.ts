@@ -46,7 +46,26 @@ describe("looking", () => {
     expect(text).toBe(String(data.plan));
     expect(text.length).toBeGreaterThan(50);
   });
+  test("saved queries are listed and run with their parameters", async () => {
+    const body = JSON.stringify({
+      sql: "SELECT id FROM people WHERE name = $name ORDER BY id LIMIT 2",
+      parameters: { name: { type: "text", default: "n1" } },
+    });
+    const headers = { "content-type": "application/json" };
+    const saved = await fetch(`${product.url}/v1/queries/by_name`, { method: "PUT", headers, body });
+    expect(saved.status).toBe(200);
+    const { data, text } = await session.call("list_saved_queries", { like: "by" });
+    expect(data.queries).toMatchObject([{ name: "by_name", version: 1 }]);
+    expect(text).toContain("by_name(name text = n1)");
+    const run = (parameters?: object) => session.call("run_saved_query", { name: "by_name", ...parameters });
+    expect((await run()).data.rows).toEqual([{ id: 1 }, { id: 8 }]);
+    expect((await run({ parameters: { name: "n2" } })).data.rows).toEqual([{ id: 2 }, { id: 9 }]);
+    expect((await run({ parameters: { nam: "n2" } })).text).toContain("unknown query parameter 'nam'");
+    const [row] = (await (await fetch(`${product.url}/v1/queries/by_name.json`)).json()) as unknown[];
+    expect(row).toEqual({ id: 1 });
+  });
   test.each([
+    ["run_saved_query", { name: "nope" }, "list_saved_queries"],
     ["describe_dataset", { name: "peple" }, "people"],
     ["describe_dataset", { name: "people; DROP TABLE people" }, "name"],
     ["describe_dataset", { name: "people", version: 99 }, "99"],

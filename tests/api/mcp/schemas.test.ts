@@ -14,7 +14,7 @@ import { Ingested } from "../../../workers/ingestd/contract.ts";
 import { DocumentsLoaded } from "../../../workers/ingestd/schemas/documents.ts";
 import { matrixd } from "../../../workers/matrixd/contract.ts";
 import { pathwayd } from "../../../workers/pathwayd/contract.ts";
-import { SqlRequest } from "../../../workers/queryd/contract.ts";
+import { queryd, SqlRequest } from "../../../workers/queryd/contract.ts";
 import { Hit, SearchBody, vectord } from "../../../workers/vectord/contract.ts";
 
 const tools = createTools(
@@ -88,6 +88,17 @@ const origins: {
   {
     ...{ name: "explain_sql", input: [SqlRequest], ownInput: [] },
     ...{ output: [], ownOutput: ["plan", "plan_truncated"] },
+  },
+  {
+    name: "list_saved_queries",
+    input: inputSchemas(queryd.endpoints.savedQueries),
+    ownInput: ["like"],
+    output: [queryd.endpoints.savedQueries.reply],
+    ownOutput: [],
+  },
+  {
+    ...{ name: "run_saved_query", input: [], ownInput: ["name", "parameters", "version"] },
+    ...{ output: [], ownOutput: ["columns", "rows", "rows_omitted"] },
   },
   {
     ...{ name: "list_models", input: [], ownInput: ["like"] },

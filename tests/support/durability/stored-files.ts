@@ -51,6 +51,7 @@ const every = [
   "papers",
   "original",
   "open",
+  "query",
 ];
 
 /** What is kept under the key: an object of somebody's, or a service's. */
@@ -111,7 +112,7 @@ const keyOfSidecar = (path: string, all: readonly string[]): string | undefined 
 
 /** What the marks of each service speak of. */
 const bearsOfMarks: Record<string, string[]> = {
-  catalogd: ["dataset", "version", "dropped", "papers", "original", "open"],
+  catalogd: ["dataset", "version", "dropped", "papers", "original", "open", "query"],
   storaged: ["object", "original"],
   vectord: ["vectors", "alias", "corpus", "papers"],
   pathwayd: ["trace", "keyed"],
@@ -203,6 +204,7 @@ export const storedKinds: readonly StoredKind[] = [
     isAlone: true,
   },
   logOf("journal of storage errors", /^storaged\/errors\.\d+\.jsonl$/, []),
+  logOf("log of saved queries and views", /^catalogd\/definitions\.log$/, ["query"]),
   logOf("trace log", /^pathwayd\/traces\.log$/, ["trace", "keyed"]),
   logOf("log of playbooks", /^matrixd\/playbooks\.log$/, ["playbook"]),
   logOf("log of profiles", /^matrixd\/profiles\.log$/, ["profile"]),

@@ -202,6 +202,13 @@ const profile: TrackedWrite = {
   expected: profileName,
 };
 
+const query: TrackedWrite = {
+  name: "query",
+  act: (url, n) => json(url, `/v1/queries/query_${n % 500}`, { sql: `SELECT ${n} AS n` }, { method: "PUT" }),
+  find: async (url, n) => (await read(url, `/v1/queries/query_${n % 500}`)).sql ?? absent,
+  expected: (n) => `SELECT ${n} AS n`,
+};
+
 const event: TrackedWrite = {
   name: "event",
   act: (url, n) =>
@@ -231,6 +238,7 @@ export const trackedWrites: readonly TrackedWrite[] = [
   corpora,
   playbook,
   profile,
+  query,
   event,
 ];
 

@@ -42,6 +42,8 @@ export interface Registry {
   names: () => Iterable<string>;
   /** Throws `conflict` when a dataset has this name in another case. */
   refuseCaseClash: (name: string) => void;
+  /** The dataset that has this name in any case. */
+  takenBy: (name: string) => string | undefined;
   /** All datasets, by name. The same array until something changes. */
   manifests: () => readonly Manifest[];
   damaged: () => readonly Damaged[];
@@ -109,12 +111,14 @@ export function createRegistry(
         { details: { name: other } },
       );
     },
+    takenBy: (name) => taken.get(fold(name)),
     manifests: () => {
       manifests ??= [...heads.values()].filter(isLiveHead).sort((a, b) => (a.name < b.name ? -1 : 1));
       return manifests;
     },
     damaged: () => [...heads.values()].filter(isDamaged),
     since: (known) => {
+      if (known === etag) return { changed: [], removed: [] };
       const from = changes.findLastIndex(({ before }) => before === known);
       if (from < 0) return undefined;
       const names = [...new Set(changes.slice(from).map(({ name }) => name))];

@@ -3,6 +3,16 @@ import type { Static } from "@sinclair/typebox";
 import { closed, t } from "../../../runtime/contract/contract.ts";
 import { ColumnStatistics, Count, FieldId } from "./statistics.ts";
 
+export {
+  type Define,
+  Defined,
+  DefinitionName,
+  definitionFields,
+  definitionVerbs,
+  SavedQuery,
+  View,
+} from "./definitions.ts";
+
 export { TableFiles, TableLayout } from "./open-tables.ts";
 export { ColumnStatistics };
 

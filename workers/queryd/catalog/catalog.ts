@@ -2,7 +2,7 @@
 export { resolveDatasets, withObjects } from "./datasets.ts";
 export { createOpenTables, hasSchema, type OpenTables, schemaViews } from "./open-tables.ts";
 export { pastName, pastNameHint } from "./past-name.ts";
-export { type Catalog, createCatalog, type Manifest } from "./snapshots.ts";
+export { type Catalog, createCatalog, type Manifest, type Snapshot } from "./snapshots.ts";
 export {
   allTables,
   hasSystemView,

@@ -8,11 +8,9 @@ import {
   hasSchema,
   type Manifest,
   type OpenTables,
-  resolveDatasets,
   systemSources,
   type Versions,
   type Views,
-  withObjects,
 } from "../catalog/catalog.ts";
 import type { Engines, Piece, RunRequest, Session } from "../engine/engine.ts";
 import { CutShortError, type HidePaths, sqlError } from "../errors/errors.ts";
@@ -25,7 +23,6 @@ import {
   type Compiled,
   type GivenParameters,
   markedStatement,
-  parametersOf,
   plainStatement,
   planText,
   readPlan,
@@ -33,6 +30,7 @@ import {
 } from "../statements/statements.ts";
 import { type Column, checkColumns, type Numbers } from "../values/values.ts";
 import { type Body, resultBody } from "./body.ts";
+import { prepared } from "./preparation.ts";
 import type { ActiveQuery } from "./registry.ts";
 
 export interface Components {
@@ -62,6 +60,8 @@ export interface SqlQuery {
   /** Keys of the objects that are read of a version, by the name of it in the statement. */
   objects?: Readonly<Record<string, readonly string[]>> | undefined;
   postgres?: RunRequest["postgres"] | undefined;
+  /** Where the same question has the same answer while its datasets stay: what is asked, and the etags that the caller has. */
+  tag?: { of: string; known: string | null } | undefined;
   full: boolean;
   numbers: Numbers;
   /** Another one than the engine here. */
@@ -73,7 +73,8 @@ export interface SqlQuery {
 
 /** A query whose answer may begin. `release` gives back what it holds. */
 export interface Started {
-  body: Body | { file: ParquetFile };
+  body: Body | { file: ParquetFile } | { unchanged: true };
+  etag?: string;
   stale: boolean;
   release: () => void;
 }
@@ -84,26 +85,24 @@ export async function startQuery(
   query: SqlQuery,
   active: ActiveQuery,
 ): Promise<Started> {
-  const { engines, catalog, versions, views, analysis } = components;
+  const { engines, catalog, versions, views } = components;
   const session = await engines.session(active.signal, query.sql);
   const held: { release: () => void }[] = [session];
   const release = () => {
     for (const hold of held.splice(0).reverse()) hold.release();
   };
   try {
-    const { snapshot, stale } = await catalog.current();
-    const verdict = await analysis.verdict(query.sql, session);
-    const parameters = parametersOf(verdict.parameters, query.params);
-    const { sql, asOf } = query;
-    const resolved = await resolveDatasets({ ...verdict, sql, snapshot, asOf, past: catalog.past });
-    const filled = await components.openTables.filled(resolved);
-    const used = query.objects ? withObjects(filled, query.objects) : filled;
+    const ready = await prepared(components, query, session);
+    const { verdict, parameters, used, snapshot, stale, etag } = ready;
+    const tagged = etag === undefined ? {} : { etag };
+    if (etag !== undefined && query.tag?.known?.includes(etag))
+      return { body: { unchanged: true }, ...tagged, stale, release };
     const hold = await versions.hold(used, session, active.signal, (name, manifest) =>
       pruned(manifest, verdict.predicates.get(fold(name)), parameters),
     );
     held.push(hold);
     if (verdict.listing)
-      await views.sync(session, asOf === undefined ? snapshot : await catalog.everything(asOf));
+      await views.sync(session, query.asOf === undefined ? snapshot : await catalog.everything(query.asOf));
     const plain = hold.sources.filter(({ name }) => !hasSchema(name));
     const sources = [...plain, ...systemSources(verdict.tables.keys())];
     const run: Run = { components, query, active, session, verdict, sources, used };
@@ -111,7 +110,7 @@ export async function startQuery(
       Promise.reject(translate(run, cause, { sql: query.sql, prefixBytes: 0 })),
     );
     await views.showing(session, hold.sources);
-    return { body: await start(run), stale, release };
+    return { body: await start(run), ...tagged, stale, release };
   } catch (cause) {
     release();
     throw withQueryId(cause, active);

@@ -1,4 +1,4 @@
-/** Questions in a URL, as spreadsheets and dashboards ask: what they mean in SQL. */
+/** A dataset that is asked for by its URL: what that means in SQL. */
 import type { Static } from "@sinclair/typebox";
 import { fail, invalidField } from "../../../runtime/errors/errors.ts";
 import { quoteName } from "../../../runtime/sql/sql.ts";
@@ -13,16 +13,16 @@ export const formatsByName = {
   parquet: "application/vnd.apache.parquet",
 } as const;
 
-type FormatName = keyof typeof formatsByName;
+export type FormatName = keyof typeof formatsByName;
 const formatNames = Object.keys(formatsByName).join(", ");
 
-/** `jobs.csv` as the dataset and the format. Throws `not_found` for another ending. */
-export function fileOf(file: string): { name: string; format: FormatName } {
+/** `jobs.csv` as the name and the format. Throws `not_found` for another ending. */
+export function fileOf(file: string, what = "a dataset's name"): { name: string; format: FormatName } {
   const [, name = "", format = ""] = /^(.+)\.(\w+)$/.exec(file) ?? [];
   if (Object.hasOwn(formatsByName, format)) return { name, format: format as FormatName };
   throw fail(
     "not_found",
-    `expected a dataset's name and a format, as jobs.csv, got '${file.slice(0, 200)}'; formats are ${formatNames}`,
+    `expected ${what} and a format, as jobs.csv, got '${file.slice(0, 200)}'; formats are ${formatNames}`,
   );
 }
 

@@ -1,0 +1,188 @@
+/**
+ * Saved queries and views, durable: a log of their versions. What SQL is right queryd decides, before it is kept here.
+ * One that is not what was acknowledged stays closed, and datasets are served all the same.
+ */
+import { join } from "node:path";
+import { Mutex } from "async-mutex";
+import type { VerbsOf } from "../../../runtime/contract/contract.ts";
+import { check } from "../../../runtime/contract/contract.ts";
+import type { Inspected } from "../../../runtime/durable/durable.ts";
+import { fail, ServiceError } from "../../../runtime/errors/errors.ts";
+import {
+  closedLog,
+  inspectLineLog,
+  type LineLog,
+  logDamageOf,
+  openLineLog,
+  openToInspect,
+} from "../../../runtime/line-log/line-log.ts";
+import { timestamp } from "../../../runtime/scheduling/scheduling.ts";
+import type { Deps } from "../../../runtime/service/service.ts";
+import { describe } from "../../../runtime/telemetry/telemetry.ts";
+import type { Catalogd } from "../contract.ts";
+import { Defined } from "../schemas/schemas.ts";
+import { checkName } from "../versions/versions.ts";
+import {
+  createDefinitions,
+  type Definitions,
+  isDefined,
+  planDefinition,
+  planDrop,
+  type Record,
+} from "./state.ts";
+
+export const definitionsName = "definitions.log";
+const format = { format: "lakehouse.definitions", version: 1 } as const;
+
+type DefinitionVerbs = Pick<VerbsOf<Catalogd>, "define" | "undefine" | "definition" | "definitions">;
+
+export interface DefinitionStore {
+  verbs: DefinitionVerbs;
+  /** All views, and a text that is another one whenever they are others. Throws where they are closed. */
+  views: () => { etag: string; views: Defined[] };
+  /** Throws `conflict` where a view has the name, which a dataset is to have. */
+  refuseClash: (name: string) => void;
+  problems: () => string[];
+  /** Files that a backup takes, while nothing is written. */
+  atRest: LineLog<Record>["atRest"];
+  inspect: (signal: AbortSignal) => AsyncGenerator<Inspected>;
+  close: () => Promise<void>;
+}
+
+interface Parts extends Pick<Deps, "directory" | "marks" | "adopted" | "clock" | "log"> {
+  /** The dataset that has the name, in whatever case. */
+  takenBy: (name: string) => string | undefined;
+  /** Called when views have changed. */
+  announce: () => void;
+}
+
+/** Opens `<directory>/definitions.log`. Throws `corrupt` where a newer program wrote it. */
+export async function openDefinitions(parts: Parts): Promise<DefinitionStore> {
+  try {
+    return await opened(parts);
+  } catch (cause) {
+    if (!(cause instanceof ServiceError) || !logDamageOf(cause)) throw cause;
+    parts.log.error("saved queries and views stay closed", describe(cause));
+    return closed(cause);
+  }
+}
+
+function closed(why: ServiceError): DefinitionStore {
+  const refuse = () => Promise.reject(why);
+  return {
+    verbs: { define: refuse, undefine: refuse, definition: refuse, definitions: refuse },
+    views: () => ({ etag: "", views: [] }),
+    refuseClash: () => {},
+    problems: () => [why.message],
+    atRest: refuse,
+    inspect: async function* () {
+      const refused = logDamageOf(why);
+      if (refused) yield closedLog(refused);
+    },
+    close: async () => {},
+  };
+}
+
+async function opened(parts: Parts): Promise<DefinitionStore> {
+  const { directory, announce } = parts;
+  const path = join(directory, definitionsName);
+  const state = createDefinitions();
+  let read = 0;
+  const log = await openLineLog<Record>({
+    path,
+    ...format,
+    kept: parts,
+    replay: (record) => {
+      checkRecord(record);
+      state.put(record);
+      read += 1;
+    },
+  });
+  const { damagedCount, damaged } = log.report;
+  // Twice as many lines as are of use: the rest are versions that nobody can ask for any more.
+  if (damagedCount === 0 && read > 1000 && read > 2 * [...state.records()].length)
+    await log.rewrite(state.records());
+  const mutex = new Mutex();
+  const change = (plan: () => Record): Promise<Record> =>
+    mutex.runExclusive(async () => {
+      const record = plan();
+      if (record === state.latest(record.kind, record.name)) return record;
+      await log.append(record);
+      state.put(record);
+      if (record.kind === "view") announce();
+      return record;
+    });
+  const problems =
+    damagedCount === 0
+      ? []
+      : [
+          `catalogd/${definitionsName}: ${damagedCount} damaged lines, the first at byte ${damaged[0]?.offset}: versions of saved queries or views are missing`,
+        ];
+  return {
+    verbs: definitionVerbs(parts, state, change),
+    views: () => {
+      const views = state.all("view");
+      return { etag: views.length === 0 ? "" : viewsEtag(views), views };
+    },
+    refuseClash: (name) => {
+      const view = state.spelling("view", name);
+      if (view !== undefined)
+        throw fail("conflict", `there is a view '${view}': drop it first, or take another name`);
+    },
+    problems: () => problems,
+    atRest: log.atRest,
+    inspect: async function* (signal) {
+      yield* inspectLineLog<Record>({
+        ...{ directory, file: definitionsName, service: "catalogd", ...format, signal },
+        opened: await log.atRest((at) => openToInspect(path, at)),
+        check: checkRecord,
+        remedy: () =>
+          "restore catalogd from a backup, or save what the line held again: PUT /v1/queries/<name>, POST /v1/catalog/views",
+      });
+    },
+    close: () => mutex.runExclusive(log.close),
+  };
+}
+
+const viewsEtag = (views: readonly Defined[]): string =>
+  Bun.hash(
+    JSON.stringify(views.map(({ name, version, created_at }) => [name, version, created_at])),
+  ).toString(36);
+
+function definitionVerbs(
+  { clock, takenBy }: Parts,
+  state: Definitions,
+  change: (plan: () => Record) => Promise<Record>,
+): DefinitionVerbs {
+  const at = () => ({ created_at: timestamp(clock) });
+  return {
+    define: async (given) => {
+      const made = await change(() => {
+        if (given.kind === "view") {
+          checkName(given.name);
+          const dataset = takenBy(given.name);
+          if (dataset !== undefined)
+            throw fail("conflict", `there is a dataset '${dataset}': take another name`);
+        }
+        const spelling = state.spelling(given.kind, given.name);
+        if (spelling !== undefined && spelling !== given.name)
+          throw fail("conflict", `'${given.name}' differs only by case from '${spelling}'`);
+        return planDefinition(state, given, at());
+      });
+      return state.find(given.kind, made.name, made.version);
+    },
+    undefine: async (given) => {
+      await change(() => planDrop(state, given, at()));
+      return { name: given.name };
+    },
+    definition: async ({ kind, name, version }) => state.find(kind, name, version),
+    definitions: async ({ kind }) => ({ definitions: state.all(kind) }),
+  };
+}
+
+/** Throws for what is no record: it counts as damaged. */
+function checkRecord(record: Record): void {
+  if (isDefined(record)) check(Defined, record, "a record");
+  else if (typeof record.name !== "string" || !Number.isInteger(record.version))
+    throw new Error("not a definition");
+}

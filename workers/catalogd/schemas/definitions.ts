@@ -1,0 +1,121 @@
+/** Statements that are kept under a name: saved queries, which are asked by it, and views, which are read like datasets. */
+import type { Static } from "@sinclair/typebox";
+import { closed, internal, t } from "../../../runtime/contract/contract.ts";
+
+/** As of a dataset: what SQL and a URL take alike. */
+export const DefinitionName = t.String({
+  pattern: "^[A-Za-z_][A-Za-z0-9_]*$",
+  maxLength: 128,
+  description: "Letters, digits and _.",
+});
+
+export const Parameter = closed({
+  type: t.Union(
+    [
+      t.Literal("text"),
+      t.Literal("integer"),
+      t.Literal("number"),
+      t.Literal("boolean"),
+      t.Literal("date"),
+      t.Literal("timestamp"),
+    ],
+    { description: "What its value must be, and what it is in the statement." },
+  ),
+  default: t.Optional(
+    t.Union([t.String({ maxLength: 8192 }), t.Number(), t.Boolean()], {
+      description: "The value where none is given; without a default one must be given.",
+    }),
+  ),
+  description: t.Optional(t.String({ maxLength: 1000 })),
+});
+
+/** What callers say of either kind. */
+const statement = {
+  sql: t.String({ minLength: 1, maxLength: 100_000 }),
+  description: t.Optional(t.String({ maxLength: 4000 })),
+};
+const parameters = {
+  parameters: t.Optional(
+    t.Record(t.String({ pattern: "^[a-z_][a-z0-9_]{0,63}$" }), Parameter, {
+      description: "The named parameters of the statement, each as `$name` there.",
+    }),
+  ),
+};
+
+/** Columns as the statement had them when it was kept. */
+const columns = { columns: t.Array(closed({ name: t.String(), type: t.String() })) };
+const version = {
+  version: t.Integer({ minimum: 1 }),
+  created_at: t.String({ format: "date-time" }),
+};
+
+export const SavedQuery = closed({
+  name: DefinitionName,
+  ...version,
+  ...statement,
+  ...parameters,
+  ...columns,
+});
+export const View = closed({ name: DefinitionName, ...version, ...statement, ...columns });
+
+const kind = { kind: t.Union([t.Literal("query"), t.Literal("view")]) };
+export const Defined = closed({ ...kind, ...SavedQuery.properties });
+export type Defined = Static<typeof Defined>;
+
+/** The condition under which one is replaced or dropped. */
+const ifVersion = {
+  if_match: t.Optional(
+    t.String({
+      maxLength: 4096,
+      description:
+        'The ETag of the latest version, as "3", or * for any: with another one nothing is changed (412). The header If-Match says the same.',
+    }),
+  ),
+};
+/** What whoever keeps a statement says of it: queryd checks it, and has it kept here. */
+export const definitionFields = {
+  query: { ...statement, ...parameters, ...ifVersion },
+  view: { ...statement, ...ifVersion },
+  condition: ifVersion,
+};
+const Define = closed({
+  ...kind,
+  name: DefinitionName,
+  ...statement,
+  ...parameters,
+  ...columns,
+  ...ifVersion,
+});
+const Named = closed({ ...kind, name: DefinitionName });
+const Undefine = closed({ ...Named.properties, ...ifVersion });
+const Which = closed({ ...Named.properties, version: t.Optional(version.version) });
+const Kind = closed(kind);
+
+export type Define = Static<typeof Define>;
+
+/** As queryd calls them. */
+export const definitionVerbs = {
+  define: internal({
+    summary:
+      "Keeps a saved query or a view as its next version, or answers with the latest where that is the same.",
+    body: Define,
+    reply: Defined,
+  }),
+  undefine: internal({
+    summary: "Drops a saved query or a view: its number stays taken.",
+    body: Undefine,
+    reply: closed({ name: DefinitionName }),
+  }),
+  definition: internal({
+    reads: true,
+    summary: "A saved query or a view: the latest version, or one of the latest fifty.",
+    body: Which,
+    reply: Defined,
+  }),
+  definitions: internal({
+    reads: true,
+    summary: "All saved queries or views.",
+    body: Kind,
+    reply: closed({ definitions: t.Array(Defined) }),
+  }),
+};
