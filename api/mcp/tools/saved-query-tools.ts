@@ -4,7 +4,7 @@ import { closed, inputSchema, t } from "../../../runtime/contract/contract.ts";
 import { DefinitionName } from "../../../workers/catalogd/contract.ts";
 import { queryd } from "../../../workers/queryd/contract.ts";
 import { headingRow, tableRow, truncated } from "../answers/answers.ts";
-import { filledPath, type GatewayClient } from "../gateway/gateway.ts";
+import type { GatewayClient } from "../gateway/gateway.ts";
 import { likeInput, likePages } from "./like.ts";
 import { resultOf } from "./looking-tools.ts";
 import { derive } from "./schemas.ts";
@@ -90,7 +90,7 @@ export const runSavedQuery = (gateway: GatewayClient): Tool => ({
     );
     search.append("shape", "full");
     if (version !== undefined) search.append("version", String(version));
-    const path = `${filledPath(savedByUrl.path, { name: `${name}.json` })}?${search}`;
+    const path = `${savedByUrl.path.replace(":name", `${name}.json`)}?${search}`;
     const { columns, rows } = await resultOf(gateway, await gateway.get(path, { signal }), signal);
     const { kept, lines, omitted } = truncated(rows, {
       line: (row) => tableRow(columns, row),

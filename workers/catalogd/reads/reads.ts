@@ -37,6 +37,15 @@ async function within(clock: Pick<Clock, "sleep">, ms: number, work: Promise<unk
   over.abort();
 }
 
+/** Why datasets that are registered cannot be read. */
+function unreadableOf(registry: Pick<Registry, "damaged">) {
+  const damaged = registry.damaged().map(({ name, reason, closed }) => {
+    const type = closed ? ("memory_full" as const) : ("corrupt" as const);
+    return { name, type, reason };
+  });
+  return damaged.length > 0 ? { unreadable: damaged } : {};
+}
+
 type Read = Exclude<
   keyof VerbsOf<Catalogd>,
   Write | Return | Upkeep | Opening | keyof DefinitionStore["verbs"]
@@ -68,13 +77,7 @@ export function readVerbs(
     await within(clock, resolveWaitMs, resolving);
   };
   const etag = () => catalogEtag({ registry, definitions });
-  const unreadable = () => {
-    const damaged = registry.damaged().map(({ name, reason, closed }) => {
-      const type = closed ? ("memory_full" as const) : ("corrupt" as const);
-      return { name, type, reason };
-    });
-    return damaged.length > 0 ? { unreadable: damaged } : {};
-  };
+  const unreadable = () => unreadableOf(registry);
   const read: VerbsOf<Catalogd>["manifest"] = async ({ name, ...which }, { requestId }) => {
     await resolveUnknown(name, requestId);
     return history.manifest(name, which);
