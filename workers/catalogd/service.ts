@@ -1,5 +1,5 @@
 /** catalogd: its verbs over the registry in memory and the manifests in storage. */
-import type { RawOf, Running, VerbsOf } from "../../runtime/contract/contract.ts";
+import type { RawOf, Running } from "../../runtime/contract/contract.ts";
 import { type Durable, holdFiles } from "../../runtime/durable/durable.ts";
 import { fail } from "../../runtime/errors/errors.ts";
 import { createMemoryBudget } from "../../runtime/memory/memory.ts";
