@@ -5,7 +5,7 @@ import { copilot } from "./copilot/copilot.tsx";
 import { dataset, datasets } from "./datasets/datasets.tsx";
 import { home } from "./home/home.tsx";
 import { memory, trace } from "./memory/memory.tsx";
-import { operations } from "./operations/operations.tsx";
+import { operations, run } from "./operations/operations.tsx";
 import type { Page } from "./parts/parts.ts";
 import { search } from "./search/search.tsx";
 import { sql } from "./sql/sql.tsx";
@@ -24,5 +24,6 @@ export const pages: Readonly<Record<string, Page>> = {
   "/memory": memory,
   "/memory/:name": trace,
   "/operations": operations,
+  "/operations/:name": run,
   "/system": system,
 };

@@ -1,3 +1,4 @@
 /** What the console says, in English, a file for each page: another language is another of these. */
 export { memory } from "./memory.ts";
+export { operations } from "./operations.ts";
 export { system } from "./system.ts";

@@ -54,6 +54,7 @@ async function runs(statement: string, on: Page = page): Promise<void> {
   await on.click("#run");
 }
 
+const traceId = "0af7651916cd43dd8448eb211c80319c";
 const pages = [
   "/",
   "/datasets",
@@ -66,11 +67,37 @@ const pages = [
   "/memory",
   "/memory/note-1",
   "/operations",
+  `/operations/${traceId}`,
   "/system",
 ];
 
 /** Shown as text wherever it is shown: as an element it would be found, and would leave its mark on the window. */
 const hostile = `"><img src=x class=hostile onerror="window.hacked=1"><script>window.hacked=1</script>'`;
+/** What rules alone do not decide. */
+const unsure = {
+  task: "Who is the forklift operator in Chicago?",
+  output: "The forklift operator in Chicago is John Smith.",
+};
+/** Three spans, each below the one before it. */
+const spans = {
+  resourceSpans: [
+    {
+      scopeSpans: [
+        {
+          spans: ["agent", "chat", hostile].map((name, at) => ({
+            traceId,
+            spanId: `00000000000000a${at}`,
+            ...(at > 0 && { parentSpanId: `00000000000000a${at - 1}` }),
+            name,
+            startTimeUnixNano: String((1_790_000_000n + BigInt(at)) * 1_000_000_000n),
+            endTimeUnixNano: String((1_790_000_003n + BigInt(at === 2 ? 1 : 0)) * 1_000_000_000n),
+            ...(at === 2 && { status: { code: 2, message: hostile } }),
+          })),
+        },
+      ],
+    },
+  ],
+};
 /** Nothing that the page asks for is still on its way. */
 const settled = () =>
   page.waitForFunction(
@@ -308,6 +335,40 @@ describe.skipIf(!browser)("the console", () => {
     await page.waitForSelector(".timeline >> text=by the tests: asked for");
   });
 
+  test("a person settles a review, sees a run's spans in their order, and makes training sets", async () => {
+    await api("POST", "/v1/observer/review", { ...unsure, run_id: traceId });
+    await api("POST", "/v1/observer/otlp/v1/traces", spans);
+    await page.goto(at("/operations"));
+    const card = page.locator("section.card");
+    expect(await card.textContent()).toContain(unsure.task);
+    await card.locator("select").selectOption({ label: "right" });
+    await card.locator("input[name=by]").fill(hostile);
+    await card.locator("button").click();
+    await page.waitForSelector("text=No review waits for a person.");
+    await page.uncheck("input[value=preference]");
+    await page.click("text=Make training sets");
+    await page.waitForSelector("a >> text=/distill.*supervised.jsonl/");
+    const { sets } = await api<{ sets: { examples: number }[] }>("POST", "/v1/observer/distill", {});
+    expect(sets[0]?.examples).toBe(1);
+    await page.click(`a:has-text('${traceId}')`);
+    await page.waitForSelector("svg.bar");
+    const rows = page.locator("tbody tr");
+    expect(await rows.allTextContents()).toEqual([
+      expect.stringContaining("agent"),
+      expect.stringContaining("chat"),
+      expect.stringContaining("hostile"),
+    ]);
+    expect(await rows.locator("details").evaluateAll((all) => all.map((each) => each.className))).toEqual([
+      "depth-0",
+      "depth-1",
+      "depth-2",
+    ]);
+    expect(await rows.nth(1).locator("svg").getAttribute("aria-label")).toBe(
+      "begins after 1.0 s, takes 2.0 s",
+    );
+    await harmless();
+  });
+
   test("the system shows its settings and its log, checks itself, tests a provider and takes a backup", async () => {
     await page.goto(at("/system"));
     const settings = page.locator("section[aria-label=Settings]").first();
@@ -378,6 +439,7 @@ describe.skipIf(!browser)("the console", () => {
       `/memory?q=${q}`,
       "/memory/note-1",
       "/operations",
+      `/operations/${traceId}`,
     ]) {
       await page.goto(at(path));
       await settled();
