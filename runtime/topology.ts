@@ -45,7 +45,7 @@ export const topology: Topology = {
   chatd: { worker: program("workers/chatd/worker.ts"), calls: [], needs: [] },
   observerd: {
     worker: program("workers/observerd/worker.ts"),
-    calls: ["storaged", "pathwayd", "matrixd", "chatd"],
+    calls: ["storaged", "pathwayd", "matrixd", "chatd", "queryd"],
     needs: [],
   },
   gateway: {

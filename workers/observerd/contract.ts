@@ -54,6 +54,27 @@ export const Operation = closed({
 });
 export type Operation = Static<typeof Operation>;
 
+const span = t.String({ pattern: "^[1-9][0-9]{0,3}[mhd]$", description: "A length of time: 15m, 24h, 7d." });
+
+const ms = t.Number({ minimum: 0 });
+export const StatsGroup = closed({
+  /** When the step begins. */
+  start: t.Optional(time),
+  model: t.Optional(t.String()),
+  endpoint: t.Optional(t.String()),
+  source: t.Optional(t.String()),
+  total: count,
+  failures: count,
+  p50_ms: ms,
+  p90_ms: ms,
+  p99_ms: ms,
+  max_ms: ms,
+  /** Of the operations that say them. */
+  prompt_tokens: t.Optional(count),
+  completion_tokens: t.Optional(count),
+  cost_usd: t.Optional(t.Number({ minimum: 0 })),
+});
+
 export const FailureCluster = closed({
   /** Stable: of endpoint, error class and normalised message. */
   signature: t.String(),
@@ -129,13 +150,27 @@ export const observerd = contract("observerd", {
     reply: closed({ events: t.Array(Operation), ...nextPage }),
   }),
   stats: get("/observer/stats", {
-    summary: "Totals of all time, by source, and the latest scenario operations.",
+    summary:
+      "Totals of all time, by source, and the latest scenario operations. With window, by or every also latencies, tokens and cost of the operations that are kept.",
+    query: closed({
+      /** Back from now, as 15m, 24h, 7d; without it all that are kept. */
+      window: t.Optional(span),
+      by: t.Optional(t.Union([t.Literal("model"), t.Literal("endpoint"), t.Literal("source")])),
+      /** Steps of the window, each with groups of its own. */
+      every: t.Optional(span),
+    }),
     reply: closed({
       total: count,
       successes: count,
       failures: count,
       by_source: t.Record(t.String(), count),
       recent_scenario_ops: t.Array(Operation),
+      since: t.Optional(time),
+      until: t.Optional(time),
+      /** In order of time, the largest first; those without a model or the like have no such field. */
+      groups: t.Optional(t.Array(StatsGroup)),
+      /** There are more groups than are shown. */
+      more: t.Optional(t.Literal(true)),
     }),
   }),
   failures: get("/observer/failures", {

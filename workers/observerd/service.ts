@@ -6,8 +6,10 @@ import type { Deps } from "../../runtime/service/service.ts";
 import type { Chatd } from "../chatd/contract.ts";
 import type { Matrixd } from "../matrixd/contract.ts";
 import type { Pathwayd } from "../pathwayd/contract.ts";
+import type { Queryd } from "../queryd/contract.ts";
 import type { Storaged } from "../storaged/contract.ts";
 import type { Observerd, Operation } from "./contract.ts";
+import { createStatistics, offerOperations } from "./dataset/dataset.ts";
 import { openDistillation } from "./distillation/distillation.ts";
 import { eraseSubject } from "./erasure/erasure.ts";
 import { startExport } from "./export/export.ts";
@@ -37,6 +39,7 @@ export type ObserverdDeps = Deps<{
   pathwayd: Pathwayd;
   matrixd: Matrixd;
   chatd: Chatd;
+  queryd: Queryd;
 }>;
 
 /** Starts the service: it answers for all it ever recorded when this resolves. Peers need not run. */
@@ -49,6 +52,11 @@ export async function createObserverd(deps: ObserverdDeps): Promise<Running<Obse
   const exported = startExport(parts);
   const chat = deps.config.observerd.chat_calls ? followChat(operations, deps) : undefined;
   const distillation = openDistillation(parts);
+  const offered = offerOperations(operations, {
+    ...deps,
+    verbs: deps.peers.queryd.verbs,
+    catchUp: async () => chat?.catchUp(),
+  });
   const loops = startLoops(backgroundLoops(operations, deps), deps);
 
   return {
@@ -59,10 +67,14 @@ export async function createObserverd(deps: ObserverdDeps): Promise<Running<Obse
     },
     raw: otlpStreams(parts),
     notReady: () => [...operations.problems(), ...reviews.problems()],
-    erase: (erasing) => eraseSubject(erasing, { operations, reviews, distillation }),
+    erase: async (erasing) => {
+      const report = await eraseSubject(erasing, { operations, reviews, distillation });
+      if (!erasing.dryRun) await offered.takeBack();
+      return report;
+    },
     durable: durableLogs(deps.directory, operations, reviews),
     stop: async () => {
-      await Promise.all([loops.stop(), chat?.stop()]);
+      await Promise.all([loops.stop(), chat?.stop(), offered.stop()]);
       await exported.stop();
       await Promise.all([operations.close(), reviews.close()]);
     },
@@ -105,6 +117,7 @@ function operationVerbs({
   deps: ObserverdDeps;
 }): OperationVerbs {
   const { stats, ring, clusters } = operations.state;
+  const statistics = createStatistics(deps.peers.queryd, deps.clock);
   return {
     event: unlessFound(
       async (event, context) => {
@@ -118,9 +131,10 @@ function operationVerbs({
       await chat?.catchUp();
       return eventsPage(ring, query);
     },
-    stats: async () => {
+    stats: async (asked, { signal }) => {
       await chat?.catchUp();
-      return stats.read();
+      const isPlain = asked.window === undefined && asked.by === undefined && asked.every === undefined;
+      return isPlain ? stats.read() : { ...stats.read(), ...(await statistics(asked, signal)) };
     },
     failures: async (query) => {
       await chat?.catchUp();

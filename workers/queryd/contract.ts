@@ -1,6 +1,7 @@
 /** queryd: read-only SQL over registered datasets. See README.md beside this file. */
 import {
   Binary,
+  Bytes,
   closed,
   contract,
   del,
@@ -119,6 +120,29 @@ const answered = {
     "application/vnd.apache.parquet": Binary,
   },
 } as const;
+
+/** The table that observerd keeps: its name in SQL, and its columns. */
+export const operationsTable = "observer.operations";
+export const operationColumns = [
+  { name: "id", type: "VARCHAR" },
+  { name: "timestamp", type: "TIMESTAMP WITH TIME ZONE" },
+  { name: "source", type: "VARCHAR" },
+  { name: "endpoint", type: "VARCHAR" },
+  { name: "success", type: "BOOLEAN" },
+  { name: "duration_ms", type: "DOUBLE" },
+  { name: "model", type: "VARCHAR" },
+  { name: "run_id", type: "VARCHAR" },
+  { name: "trace_uid", type: "VARCHAR" },
+  { name: "error", type: "VARCHAR" },
+  { name: "input_summary", type: "VARCHAR" },
+  { name: "output_summary", type: "VARCHAR" },
+  { name: "prompt_tokens", type: "BIGINT" },
+  { name: "completion_tokens", type: "BIGINT" },
+  { name: "cost_usd", type: "DOUBLE" },
+  { name: "attributes", type: "JSON" },
+] as const;
+const partId = t.String({ pattern: "^[A-Za-z0-9][A-Za-z0-9-]{0,199}$" });
+const whole = t.Integer({ minimum: 0 });
 
 export const queryd = contract("queryd", {
   sql: raw(["POST"], "/sql", {
@@ -246,6 +270,25 @@ export const queryd = contract("queryd", {
       parameters: t.Record(t.String(), t.String()),
       columns: t.Array(closed({ name: t.String(), type: t.String() })),
     }),
+  }),
+  wanted: internal({
+    reads: true,
+    summary: "For observerd: waits until a statement reads the operations; `ticket` says that one does.",
+    body: closed({ wait_ms: t.Integer({ minimum: 0, maximum: 60_000 }) }),
+    reply: closed({ ticket: t.Optional(whole) }),
+  }),
+  offered: internal({
+    reads: true,
+    summary:
+      "For observerd: the parts of which the operations consist now, oldest first; it is told which are not here. Where none is missing, the statements up to the ticket go on.",
+    body: closed({ ticket: whole, parts: t.Array(partId, { maxItems: 100_000 }) }),
+    reply: closed({ missing: t.Array(t.String()) }),
+  }),
+  part: internal({
+    reads: true,
+    summary: "For observerd: one Parquet file of a part, in order; with `last` the part is whole.",
+    body: closed({ id: partId, index: whole, bytes: Bytes, rows: whole, last: t.Boolean() }),
+    reply: closed({}),
   }),
   interrupt: del("/sql/queries/:id", {
     resumable: "again",

@@ -91,6 +91,7 @@ export async function createQueryd(deps: QuerydDeps): Promise<Running<Queryd>> {
         }),
       describe: ({ sql }, { signal }) => describing(sql, signal),
       ...savedVerbs({ catalogd: deps.peers.catalogd.verbs, describe: describing }),
+      ...components.liveTables.verbs,
     },
     raw: {
       sql: (input, context) => answerSql(parts, input, context),

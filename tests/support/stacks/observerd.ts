@@ -8,6 +8,7 @@ import type { Call as CallSchema, Chatd } from "../../../workers/chatd/contract.
 import type { Matrixd } from "../../../workers/matrixd/contract.ts";
 import { observerd } from "../../../workers/observerd/contract.ts";
 import { createObserverd, type ObserverdDeps } from "../../../workers/observerd/service.ts";
+import type { Queryd } from "../../../workers/queryd/contract.ts";
 import { configWith, type InProcess, startInProcess } from "./in-process.ts";
 
 type Static<T> = T extends { static: infer S } ? S : never;
@@ -51,6 +52,7 @@ export function startObserverd(options: ObserverdOptions): Promise<InProcessObse
         pathwayd: away("pathwayd"),
         matrixd: played<Matrixd>("matrixd", matrixd),
         chatd: played<Chatd>("chatd", chatd),
+        queryd: played<Queryd>("queryd", { offered: async () => ({ missing: [] }) }),
         ...peers,
       } as never,
       ...(secrets && { secrets }),

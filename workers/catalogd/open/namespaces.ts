@@ -27,6 +27,7 @@ const reserved = new Set([
   "lakehouse",
   "main",
   "memory",
+  "observer",
   "pg_catalog",
   "system",
   "temp",

@@ -9,7 +9,9 @@ import { errorCode, sizeOf } from "../../../runtime/durable/durable.ts";
 import { type LogDamage, type LogState, readLineLog } from "../../../runtime/line-log/line-log.ts";
 import { acceptance } from "../../../runtime/marks/marks.ts";
 import { describe } from "../../../runtime/telemetry/telemetry.ts";
+import type { Operation } from "../contract.ts";
 import { eraseFromSegments } from "./erasure.ts";
+import { jsonBytes } from "./intake.ts";
 import { type Line, numberOf, segmentName, segmentPath } from "./line.ts";
 import { createPause } from "./pause.ts";
 import {
@@ -27,6 +29,8 @@ export interface OperationsLog {
   append: (lines: readonly Line[]) => Promise<void>;
   /** What the files hold now, oldest first; reads the disk. */
   lines: () => AsyncIterable<Line>;
+  /** The files as they are now, oldest first, each under a name that says what is in it. */
+  logFiles: () => Promise<LogFile[]>;
   /**
    * Runs the work while nothing is written and no file begins or goes: with the names of all files, oldest first, and
    * what of each was acknowledged.
@@ -43,6 +47,12 @@ export interface OperationsLog {
   erase: (subject: Subject) => Promise<string[]>;
   /** Waits for what is being appended. */
   close: () => Promise<void>;
+}
+
+export interface LogFile {
+  id: string;
+  /** Its operations with the bytes of their JSON; reads the disk. None where the file was removed meanwhile as the oldest. */
+  operations: () => AsyncIterable<{ operation: Operation; size: number }>;
 }
 
 /** Opens the log and brings the state to what it says. Throws `corrupt` when a newer program wrote it. */
@@ -98,6 +108,7 @@ export async function openOperationsLog(options: OperationsLogOptions): Promise<
       const files = [...sealed.map((before) => ({ number: before })), { number, end: open.bytes() }];
       return linesOf(files, options.directory, problems);
     },
+    logFiles: () => pause.over().then(() => filesOf(sealed, current, options, problems)),
     atRest: async (work) => {
       await pause.over();
       const names = [...sealed, current.number].map(segmentName);
@@ -116,6 +127,36 @@ export async function openOperationsLog(options: OperationsLogOptions): Promise<
       await pause.over();
       await Promise.allSettled(inFlight);
       await current.log.close();
+    },
+  };
+}
+
+async function filesOf(
+  sealed: readonly number[],
+  current: Current,
+  { kept, directory }: OperationsLogOptions,
+  problems: string[],
+): Promise<LogFile[]> {
+  const marks = sealed.map((number) => [number, kept.marks.get(segmentName(number))] as const);
+  const open = await current.log.atRest(async (state) => state);
+  return [...marks, [current.number, open] as const].map(([number, state]) =>
+    logFileOf(number, state as LogState | undefined, directory, problems),
+  );
+}
+
+/** A chain of checksums names the lines, so that the same id is the same content, also after a restore. */
+function logFileOf(
+  number: number,
+  { bytes, chain = "", log_id = "" }: Partial<LogState> = {},
+  directory: string,
+  problems: string[],
+): LogFile {
+  const until = bytes === undefined ? {} : { end: bytes };
+  return {
+    id: [number, bytes ?? 0, log_id, chain].filter((each) => each !== "").join("-"),
+    operations: async function* () {
+      for await (const { operation } of linesOf([{ number, ...until }], directory, problems))
+        if (operation) yield { operation, size: jsonBytes(operation) };
     },
   };
 }

@@ -35,6 +35,7 @@ export interface OperationsStore extends Operations {
   problems: () => string[];
   reportDamage: OperationsLog["reportDamage"];
   incomplete: OperationsLog["incomplete"];
+  logFiles: OperationsLog["logFiles"];
   files: () => number;
   erase: OperationsLog["erase"];
   close: () => Promise<void>;
@@ -102,6 +103,7 @@ export async function openOperations({
     problems: log.problems,
     reportDamage: log.reportDamage,
     incomplete: log.incomplete,
+    logFiles: log.logFiles,
     files: log.files,
     erase: log.erase,
     close: log.close,

@@ -1,5 +1,6 @@
 /** What queries see: snapshots of the catalog, the names in a statement, and datasets as views, macros and system tables. */
 export { resolveDatasets, withObjects } from "./datasets.ts";
+export { isLive, type LiveTables, openLiveTables } from "./live-tables.ts";
 export { createOpenTables, hasSchema, type OpenTables, schemaViews } from "./open-tables.ts";
 export { pastName, pastNameHint } from "./past-name.ts";
 export { type Catalog, createCatalog, type Manifest, type Snapshot } from "./snapshots.ts";

@@ -2,6 +2,7 @@
 import { fail, invalidField, type ServiceError, suggestionsFor } from "../../../runtime/errors/errors.ts";
 import { fold } from "../../../runtime/sql/sql.ts";
 import { placeIn } from "../errors/errors.ts";
+import { isLive } from "./live-tables.ts";
 import { hasSchema, withFiles } from "./open-tables.ts";
 import { isDatasetName, type PastName, pastName, pastNameHint } from "./past-name.ts";
 import type { Catalog, Manifest, Past, Snapshot } from "./snapshots.ts";
@@ -84,6 +85,12 @@ async function findPast(lookup: Lookup): Promise<Map<string, Past>> {
   for (const name of tables.keys()) {
     const folded = fold(name);
     const named = pastName(name, hasSchema(name));
+    if (isLive(named?.name ?? name) && (named || asOf !== undefined))
+      throw fail(
+        "sql_error",
+        `'${named?.name ?? name}' has no versions: read it as it is, and ask of its column timestamp`,
+        { details: place(name, lookup) },
+      );
     if (named && cteNames.has(folded))
       throw fail("sql_error", `'${name}' is the name of a dataset's version: give the WITH another one`, {
         details: place(name, lookup),

@@ -8,12 +8,15 @@ import type {
   Manifest as ManifestSchema,
   Unreadable as UnreadableSchema,
 } from "../../catalogd/contract.ts";
+import { operationsShape } from "./live-tables.ts";
 import type { OpenFiles } from "./open-tables.ts";
 import type { PastName } from "./past-name.ts";
 
 export type Manifest = Static<typeof ManifestSchema> & {
   /** Of an open table whose files were asked for. */
   open?: OpenFiles;
+  /** Of objects that are files of queryd itself: where they are, by key. */
+  files?: ReadonlyMap<string, string>;
 };
 type Unreadable = Static<typeof UnreadableSchema>;
 
@@ -67,6 +70,7 @@ export function createCatalog(options: {
       const datasets = new Map(reply.removed ? snapshot?.datasets : []);
       for (const name of reply.removed ?? []) datasets.delete(name);
       for (const manifest of reply.manifests) datasets.set(manifest.name, manifest);
+      datasets.set(operationsShape.name, operationsShape);
       const fresh = { etag: reply.catalog_etag, datasets, unreadable: unreadableOf(reply) };
       await onChange(fresh);
       snapshot = fresh;

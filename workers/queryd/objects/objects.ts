@@ -15,7 +15,7 @@ export {
   type ReadableFolder,
 } from "./readable-folder.ts";
 
-type Manifest = Static<typeof ManifestSchema>;
+type Manifest = Static<typeof ManifestSchema> & { files?: ReadonlyMap<string, string> };
 type DataObject = Manifest["objects"][number];
 
 /** One object, found: a file of this machine, checked, or one that is checked when it is copied. */
@@ -36,6 +36,8 @@ export function createObjects(options: {
   const isInPlace = (path: string) => inPlace.some((folder) => path.startsWith(folder));
 
   const find: Objects["find"] = async (manifest, object, signal) => {
+    const own = manifest.files?.get(object.key);
+    if (own !== undefined) return { address: { ...object, bucket: "" }, file: own };
     const address = addressOf(object);
     const { bucket, key } = address;
     // A first look at a large object reads all of it: the deadline is the query's.

@@ -5,7 +5,13 @@ import { memoryBytes } from "../../../runtime/memory/memory.ts";
 import type { Deps } from "../../../runtime/service/service.ts";
 import type { Catalogd } from "../../catalogd/contract.ts";
 import type { Storaged } from "../../storaged/contract.ts";
-import { createCatalog, createOpenTables, createVersions, createViews } from "../catalog/catalog.ts";
+import {
+  createCatalog,
+  createOpenTables,
+  createVersions,
+  createViews,
+  openLiveTables,
+} from "../catalog/catalog.ts";
 import { type EnginesOptions, openEngines } from "../engine/engine.ts";
 import { pathHider } from "../errors/errors.ts";
 import { createObjects, openMemoryFolder, openObjectCache, openReadableFolder } from "../objects/objects.ts";
@@ -26,6 +32,7 @@ export async function openComponents(deps: QuerydDeps, lifetime: AbortSignal): P
     results: join(directory, "results"),
     cache: join(directory, "cache"),
     readable: join(directory, "readable"),
+    live: join(directory, "live"),
   };
   await emptied(folders.temporary, folders.results);
   const folder = await openReadableFolder(folders.readable);
@@ -42,6 +49,7 @@ export async function openComponents(deps: QuerydDeps, lifetime: AbortSignal): P
   const { tableCacheBytes } = engines;
   deps.metrics.gauge("queryd_resident_bytes", "Text of small datasets kept in memory.", tableCacheBytes);
   const openTables = createOpenTables(catalogd);
+  const liveTables = await openLiveTables(folders.live, clock);
   const versions = createVersions({
     objects,
     cache,
@@ -65,6 +73,7 @@ export async function openComponents(deps: QuerydDeps, lifetime: AbortSignal): P
     analysis: createAnalysis(mark),
     catalog,
     openTables,
+    liveTables,
     versions,
     views,
     hidePaths,

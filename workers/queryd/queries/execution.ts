@@ -6,6 +6,7 @@ import { fold } from "../../../runtime/sql/sql.ts";
 import {
   type Catalog,
   hasSchema,
+  type LiveTables,
   type Manifest,
   type OpenTables,
   systemSources,
@@ -31,7 +32,7 @@ import {
 import { type Column, checkColumns, type Numbers } from "../values/values.ts";
 import { type Body, resultBody } from "./body.ts";
 import { prepared } from "./preparation.ts";
-import type { ActiveQuery } from "./registry.ts";
+import { type ActiveQuery, withQueryId } from "./registry.ts";
 
 export interface Components {
   engines: Engines;
@@ -40,6 +41,7 @@ export interface Components {
   analysis: Analysis;
   catalog: Catalog;
   openTables: OpenTables;
+  liveTables: LiveTables;
   versions: Versions;
   views: Views;
   hidePaths: HidePaths;
@@ -92,7 +94,7 @@ export async function startQuery(
     for (const hold of held.splice(0).reverse()) hold.release();
   };
   try {
-    const ready = await prepared(components, query, session);
+    const ready = await prepared(components, query, { session, signal: active.signal, held });
     const { verdict, parameters, used, snapshot, stale, etag } = ready;
     const tagged = etag === undefined ? {} : { etag };
     if (etag !== undefined && query.tag?.known?.includes(etag))
@@ -116,12 +118,6 @@ export async function startQuery(
     throw withQueryId(cause, active);
   }
 }
-
-/** An `engine_crashed` error names the query. */
-export const withQueryId = (cause: unknown, { id }: ActiveQuery): unknown =>
-  cause instanceof ServiceError && cause.type === "engine_crashed"
-    ? fail(cause.type, cause.message, { details: { query_id: id }, cause: cause.cause })
-    : cause;
 
 export interface Run {
   components: Components;

@@ -18,18 +18,31 @@ interface Prepared {
   etag: string | undefined;
 }
 
+interface Preparing {
+  session: Session;
+  signal: AbortSignal;
+  /** What the query holds until it has ended. */
+  held: { release: () => void }[];
+}
+
 /** Throws as the sandbox does, and for names that are none of datasets. */
 export async function prepared(
-  { catalog, analysis, openTables }: Pick<Components, "catalog" | "analysis" | "openTables">,
+  {
+    catalog,
+    analysis,
+    openTables,
+    liveTables,
+  }: Pick<Components, "catalog" | "analysis" | "openTables" | "liveTables">,
   { sql, params, asOf, objects, tag }: Pick<SqlQuery, "sql" | "params" | "asOf" | "objects" | "tag">,
-  session: Session,
+  { session, signal, held }: Preparing,
 ): Promise<Prepared> {
   const { snapshot, stale } = await catalog.current();
   const verdict = await analysis.verdict(sql, session);
   const parameters = parametersOf(verdict.parameters, params);
   const resolved = await resolveDatasets({ ...verdict, sql, snapshot, asOf, past: catalog.past });
-  const filled = await openTables.filled(resolved);
-  const used = objects ? withObjects(filled, objects) : filled;
+  const live = await liveTables.hold(await openTables.filled(resolved), signal);
+  held.push(live);
+  const used = objects ? withObjects(live.used, objects) : live.used;
   return { verdict, parameters, used, snapshot, stale, etag: tag && etagOf(tag.of, used) };
 }
 

@@ -124,3 +124,9 @@ const stateOf = (failure: unknown): QueryInfo["state"] => {
   if (failure === undefined) return "done";
   return failure instanceof ServiceError && stopTypes.has(failure.type) ? "interrupted" : "failed";
 };
+
+/** An `engine_crashed` error names the query. */
+export const withQueryId = (cause: unknown, { id }: ActiveQuery): unknown =>
+  cause instanceof ServiceError && cause.type === "engine_crashed"
+    ? fail(cause.type, cause.message, { details: { query_id: id }, cause: cause.cause })
+    : cause;

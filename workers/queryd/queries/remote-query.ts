@@ -13,8 +13,8 @@ import {
   reading,
   rowReader,
 } from "../remote/remote.ts";
-import { type Components, type Run, type SqlQuery, type Started, start, withQueryId } from "./execution.ts";
-import type { ActiveQuery } from "./registry.ts";
+import { type Components, type Run, type SqlQuery, type Started, start } from "./execution.ts";
+import { type ActiveQuery, withQueryId } from "./registry.ts";
 
 /** Bytes of rows that are written at once. */
 const pieceCharacters = 256 * 1024;
