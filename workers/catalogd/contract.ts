@@ -194,8 +194,8 @@ export const catalogd = contract("catalogd", {
     reply: closed({ names: t.Array(TableName) }),
   }),
   hold: internal({
-    summary: "Keeps objects from being removed for so long: a version is about to name them.",
-    body: closed({ keys: t.Array(DataObject.properties.key), ms: t.Integer({ minimum: 0 }) }),
+    summary: "For so long objects are not removed, nor an open table changed by others; 0 ends such a turn.",
+    body: schemas.Held,
     reply: t.Null(),
   }),
   compact: internal({
@@ -255,6 +255,7 @@ export const catalogd = contract("catalogd", {
           version: t.Optional(t.Integer({ minimum: 1 })),
           /** In an open table: the partition spec by which the objects were made; with another one all is a `conflict`. */
           spec_id: t.Optional(t.Integer()),
+          turn: t.Optional(t.String()),
           /** Other columns than the registered ones are no drift: for `replace`. */
           new_columns: t.Optional(t.Boolean()),
         }),

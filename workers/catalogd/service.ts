@@ -85,8 +85,11 @@ export async function createCatalogd(deps: Deps<{ storaged: Storaged }>): Promis
   return {
     raw: icebergFace({ ...deps, ...changing, publishing, open }, rehydration),
     verbs: gated(rehydration, {
-      ...openVerbs(changing, open, { ...writeVerbs(deps, changing), ...returnVerbs(deps, changing) }),
-      ...expiry.verbs,
+      ...openVerbs(changing, open, {
+        ...writeVerbs(deps, changing),
+        ...returnVerbs(deps, changing),
+        ...expiry.verbs,
+      }),
       ...definitions.verbs,
       ...readVerbs(deps, { ...committing, registry, definitions, changes, history, concurrency, open }),
     }),

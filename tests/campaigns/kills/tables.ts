@@ -223,7 +223,7 @@ await runCampaign({
         const n = row?.n ?? -1;
         if (n % rowsEach !== 0 || n < most) wrong.push(`${name}: ${n} rows after ${most}`);
         most = n;
-        await Bun.sleep(50);
+        await Bun.sleep(500);
       }
     })();
     const turns = (count: number) =>

@@ -4,7 +4,7 @@
  */
 import type { CallContext, VerbsOf } from "../../../runtime/contract/contract.ts";
 import { fail } from "../../../runtime/errors/errors.ts";
-import type { ObjectCheck } from "../commits/commits.ts";
+import { createTurns, type ObjectCheck, type Turns } from "../commits/commits.ts";
 import type { Catalogd } from "../contract.ts";
 import type { History } from "../history/history.ts";
 import type { TableMetadata } from "../iceberg/iceberg.ts";
@@ -86,9 +86,12 @@ export interface OpenTables {
       /** Of datasets, which come with it by one commit. */
       beside: readonly Registration[];
       operationId: string | undefined;
+      turn?: string | undefined;
     },
     asking: Asking,
   ) => Promise<Manifest[]>;
+  /** Keeps others from changing a table until the holder writes. */
+  hold: Turns["hold"];
   /** Where files of a table's rows are put, and how; throws for one that is not written to here. */
   rowsPlace: (name: string) => Promise<RowsPlace | undefined>;
   /** Changes its columns. */
@@ -129,6 +132,7 @@ const insideOf = (state: State): Inside => ({
 
 export function createOpenTables(deps: OpenDeps): OpenTables {
   const state = createState(deps);
+  const turns = createTurns(state.inTurn, deps.clock);
   const commit: OpenTables["commit"] = (changes, asking) =>
     state.inTurn(
       changes.map(({ identifier }) => nameOf(identifier)),
@@ -156,7 +160,8 @@ export function createOpenTables(deps: OpenDeps): OpenTables {
     files: (version) => planFiles(state, version),
     open: (name, asking) => openDataset(state, name, asking),
     rollback: (old, asking) => rollBackTable(state, old, (change) => commit([change], asking)),
-    write: (asked, asking) => writeRows(state, asked, asking),
+    write: (asked, asking) => writeRows(state, turns, asked, asking),
+    hold: turns.hold,
     rowsPlace: (name) => placeOf(state, name),
     evolve: async ({ name, ...asked }, asking) => {
       const { head, table } = await readOpen(state, name);
@@ -189,7 +194,7 @@ export type Opening = "open" | "files";
 type Verbs = VerbsOf<Catalogd>;
 
 /** The verbs that are of open tables alone, and those that go another way for them. */
-export function openVerbs<V extends Pick<Verbs, "rollback" | "commit" | "evolve">>(
+export function openVerbs<V extends Pick<Verbs, "rollback" | "commit" | "evolve" | "hold">>(
   {
     history,
     registry,
@@ -217,19 +222,24 @@ export function openVerbs<V extends Pick<Verbs, "rollback" | "commit" | "evolve"
     // A partition spec is named for an open table alone.
     const gone = registrations.find(({ name, spec_id: spec }) => spec !== undefined && !isOpenNow(name));
     if (gone) throw fail("not_found", `there is no open table '${gone.name}'`);
-    const [registration, ...more] = registrations.filter(({ name }) => isOpenNow(name));
-    if (!registration) return others.commit(asked, context);
+    const [found, ...more] = registrations.filter(({ name }) => isOpenNow(name));
+    if (!found) return others.commit(asked, context);
+    const { turn, ...registration } = found;
     if (more.length > 0) throw fail("unprocessable", "a commit of rows changes one open table");
     const objects = registrations.flatMap((each) => each.objects);
     await checkObjects(objects, context);
-    const beside = registrations.filter((each) => each !== registration);
+    const beside = registrations.filter((each) => each !== found);
     const made = await tables.write(
-      { registration, beside, operationId },
+      { registration, beside, operationId, turn },
       { ...asClient(context), madeBy: "ingestd" },
     );
     removals.release(objects);
     const manifests = registrations.map(({ name }) => made.find((each) => each.name === name));
     return { manifests: manifests.filter((each) => each !== undefined) };
+  };
+  const hold: Verbs["hold"] = async ({ turn, ...objects }, context) => {
+    if (turn) await tables.hold(turn, objects.ms);
+    return others.hold(objects, context);
   };
   const evolve: Verbs["evolve"] = async (asked, context) => {
     const { if_match: ifMatch, ...changes } = asked;
@@ -242,6 +252,7 @@ export function openVerbs<V extends Pick<Verbs, "rollback" | "commit" | "evolve"
     ...others,
     rollback,
     commit,
+    hold,
     evolve,
     open: ({ name }, context) => tables.open(name, asClient(context)),
     files: async ({ name, version }) => tables.files(await history.manifest(name, { version })),

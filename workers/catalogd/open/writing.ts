@@ -3,7 +3,7 @@
  * on the table as it is, by the way that every commit takes.
  */
 import { fail } from "../../../runtime/errors/errors.ts";
-import type { Change } from "../commits/commits.ts";
+import type { Change, Turns } from "../commits/commits.ts";
 import { mainBranch, type TableMetadata } from "../iceberg/iceberg.ts";
 import { type Layout, layoutOf } from "../partitioning/partitioning.ts";
 import { columnsOf, currentSchema, schemaWith } from "../table-columns/table-columns.ts";
@@ -41,16 +41,24 @@ export async function rowsPlace(state: State, head: OpenVersion, table: TableMet
 /** Makes the version. Throws `schema_drift`, and `unprocessable` for a table that is not written to here. */
 export async function writeRows(
   state: State,
+  turns: Turns,
   {
     registration,
     beside,
     operationId,
-  }: { registration: Registration; beside: readonly Registration[]; operationId: string | undefined },
+    turn,
+  }: {
+    registration: Registration;
+    beside: readonly Registration[];
+    operationId: string | undefined;
+    /** One that is held by this id. */
+    turn?: string | undefined;
+  },
   asking: Asking,
 ): Promise<Manifest[]> {
   const { name } = registration;
   await state.deps.resolveUnknown(name, asking.requestId);
-  return state.inTurn([name], async () => {
+  return turns.use(name, turn, async () => {
     const head = state.registry.manifest(name);
     if (!isOpen(head)) throw fail("conflict", `'${name}' is no open table now: send it again`);
     if (isOf(head, { operationId })) return [head];

@@ -183,6 +183,12 @@ export const VersionSummary = closed({
 export const ObjectCount = closed({ count: t.Integer({ minimum: 0 }), bytes: t.Integer({ minimum: 0 }) });
 
 export const Name = closed({ name: TableName });
+/** What nobody else takes meanwhile: objects, and the turn of an open table under an id that its holder gives. */
+export const Held = closed({
+  keys: t.Array(DataObject.properties.key),
+  ms: t.Integer({ minimum: 0 }),
+  turn: t.Optional(closed({ name: TableName, id: t.String() })),
+});
 
 /** Which version is meant; the latest unless one of both is given. */
 export const which = {

@@ -64,17 +64,21 @@ export interface Changed {
 
 /** How often other versions may come between before the change is given up. */
 const attemptsMax = 8;
+/** How long others wait for a change that was overtaken to look at what came between, in milliseconds. */
+const turnMs = 20_000;
 
 /**
  * Makes the change. Where another version came between, objects that are new or of which rows were deleted are looked at as
  * well, and the rest is kept; where it took an object of which rows were to change, or changed the columns, nothing is done.
- * Throws `conflict` then.
+ * Throws `conflict` then. Of an open table nobody else makes a version from then on until it has committed: writers who look
+ * at nothing are faster each time.
  */
 export async function commitChange(change: Committing, first: Base): Promise<Changed> {
   const { deps, name, requestId } = change;
   const outcomes = new Map<string, Looked>();
   const stored = new Map<Rewritten, Laid>();
   let isKnown = true;
+  let turn: string | undefined;
   try {
     for (let base = first, attempt = 1; ; attempt++) {
       checkSame(first.manifest, base.manifest);
@@ -94,7 +98,7 @@ export async function commitChange(change: Committing, first: Base): Promise<Cha
       isKnown = false;
       try {
         const laid = pieces.flatMap((piece) => stored.get(piece) ?? []);
-        const made = { manifest: await commit(change, base, { removes, laid, beside }), ...counts };
+        const made = { manifest: await commit(change, base, { removes, laid, beside, turn }), ...counts };
         for (const piece of pieces) stored.delete(piece);
         await eraseUnregistered(deps, [...stored.values()], requestId);
         return made;
@@ -102,6 +106,10 @@ export async function commitChange(change: Committing, first: Base): Promise<Cha
         isKnown = isRefusal(error);
         if (isKnown) await eraseUnregistered(deps, beside.objects, requestId);
         if (!isRefusal(error) || !isOvertaken(error) || attempt >= attemptsMax) throw error;
+        if (base.place) {
+          turn = deps.newId();
+          await holdTurn(change, turn, turnMs);
+        }
         const manifest = await deps.peers.catalogd.verbs.manifest({ name }, { requestId });
         base = await baseOf(manifest, deps, requestId);
       }
@@ -109,6 +117,9 @@ export async function commitChange(change: Committing, first: Base): Promise<Cha
   } catch (error) {
     if (isKnown) await eraseUnregistered(deps, [...stored.values()], requestId);
     throw error;
+  } finally {
+    // Else it ends by itself, later.
+    if (turn !== undefined) await holdTurn(change, turn, 0).catch(() => undefined);
   }
 }
 
@@ -126,6 +137,9 @@ async function commitBeside(change: Committing, version: number): Promise<void> 
     throw error;
   }
 }
+
+const holdTurn = ({ deps, name, requestId }: Committing, id: string, ms: number): Promise<unknown> =>
+  deps.peers.catalogd.verbs.hold({ keys: [], ms, turn: { name, id } }, { requestId });
 
 /** So many are looked at one by one; of more, one question rules them out, by bounds as far as these go, else each part of them. */
 const aloneMax = 2;
@@ -171,12 +185,18 @@ async function lookAt(change: Committing, base: Base, outcomes: Map<string, Look
 async function commit(
   { deps, name, operation, operationId, ifMatch, columns, requestId }: Committing,
   { manifest: base, place }: Base,
-  { removes, laid, beside }: { removes: string[]; laid: readonly Laid[]; beside: Beside },
+  {
+    removes,
+    laid,
+    beside,
+    turn,
+  }: { removes: string[]; laid: readonly Laid[]; beside: Beside; turn: string | undefined },
 ): Promise<DatasetManifest> {
   const registration = {
     ...{ name, operation, made_by: "ingestd", version: base.version + 1, removes, columns: columns(base) },
     objects: laid.map(registeredObject),
     ...(place && { spec_id: place.layout.spec_id }),
+    ...(turn !== undefined && { turn }),
     ...(operation === "retype" && { new_columns: true }),
     ...(ifMatch !== undefined && { if_match: ifMatch }),
   };

@@ -233,6 +233,25 @@ describe("update and upsert", () => {
     expect(await ids("open.added", "name = 'x'")).toEqual([]);
     expect(await stack.leftovers()).toEqual([]);
   });
+  test("after a lost commit others wait until ours is made", async () => {
+    await three("turn");
+    const engines: Promise<void>[] = [];
+    const again = async () => {
+      stack.beforeCommit(again);
+      const updates = { n: String(engines.length) };
+      const engine = stack.change("turn", { action: "set-properties", updates });
+      engines.push(engine);
+      // Made before ours, unless it waits for ours.
+      await Promise.race([engine, Bun.sleep(1000)]);
+    };
+    stack.beforeCommit(again);
+    await stack.verbs.deleteRows({ name: "open.turn", where: "id = 5" });
+    stack.beforeCommit(async () => {});
+    await Promise.all(engines);
+    expect([engines.length, await ids("open.turn")]).toEqual([2, [1, 2, 3, 4, 6, 7, 8, 9]]);
+    const { operation } = await summary("turn");
+    expect([operation, (await stack.load("turn")).properties.n]).toEqual(["overwrite", "1"]);
+  });
 });
 
 const spec = (transform: string, source = 2) => [
