@@ -50,6 +50,8 @@ export const PartRequest = closed({
   ...SqlRequest.properties,
   /** Of a dataset's version that the statement names, as `jobs@3`: the objects alone that are read. */
   objects: t.Optional(t.Record(t.String(), t.Array(t.String({ maxLength: 1024 }), { maxItems: 100_000 }))),
+  /** Of these, in a table of format 3, also the ids of rows and the numbers of the snapshots that changed them last, as columns. */
+  row_ids: t.Optional(t.Boolean()),
   /** Of `application/vnd.lakehouse.postgres`: how a client of PostgreSQL's protocol wants its rows. */
   postgres: t.Optional(
     closed({

@@ -163,6 +163,7 @@ async function answerQuestion(parts: Parts, body: Question, context: RawContext)
     asOf: body.as_of,
     engine: body.engine,
     objects: body.objects,
+    rowIds: body.row_ids === true,
     postgres: body.postgres,
     tag: body.tag,
     full: body.shape === "full",

@@ -15,6 +15,20 @@ export interface EngineFiles {
   close: () => void;
 }
 
+/** The blob of these positions, of which there are a few below 65,536, ascending (Puffin, `deletion-vector-v1`). */
+export function deletionVector(positions: readonly number[]): Buffer {
+  const head = Buffer.from("d1d33964" + "010000000000000000000000" + "3a300000" + "01000000" + "0000", "hex");
+  const tail = Buffer.alloc(6 + 2 * positions.length);
+  tail.writeUInt16LE(positions.length - 1);
+  tail.writeUInt32LE(16, 2);
+  for (const [at, position] of positions.entries()) tail.writeUInt16LE(position, 6 + 2 * at);
+  const vector = Buffer.concat([head, tail]);
+  const ends = Buffer.alloc(8);
+  ends.writeUInt32BE(vector.length);
+  ends.writeUInt32BE(Bun.hash.crc32(vector), 4);
+  return Buffer.concat([ends.subarray(0, 4), vector, ends.subarray(4)]);
+}
+
 export async function createEngineFiles(
   storage: Pick<Peer<Storaged>["verbs"], "write">,
 ): Promise<EngineFiles> {

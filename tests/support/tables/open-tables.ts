@@ -2,6 +2,7 @@
 import type { Peer } from "../../../runtime/contract/endpoints.ts";
 import { decodeAvroFile, encodeAvroFile } from "../../../workers/catalogd/avro/avro.ts";
 import { encodeManifestFile, encodeManifestList } from "../../../workers/catalogd/iceberg/manifest.ts";
+import { withFirstRowIds } from "../../../workers/catalogd/iceberg/row-ids.ts";
 import type { Storaged } from "../../../workers/storaged/contract.ts";
 
 // biome-ignore lint/suspicious/noExplicitAny: answers of the protocol, looked at by tests.
@@ -86,6 +87,7 @@ export function tablesOf(
         snapshotId,
         sequenceNumber: metadata["last-sequence-number"] + 1,
         schema: metadata.schemas[0],
+        formatVersion: metadata["format-version"],
       };
       const added = files.map(({ path, rows, bytes = 1 }) => ({
         ...{
@@ -113,9 +115,13 @@ export function tablesOf(
         : undefined;
       const lines = before ? (decodeAvroFile(before.bytes).records as unknown as (typeof line)[]) : [];
       const listPath = changes.listPath ?? `${location}/metadata/list${made}.avro`;
+      const hasRowIds = place.formatVersion >= 3;
+      const firstRowId = hasRowIds ? metadata["next-row-id"] : undefined;
+      const { manifests, addedRows } = withFirstRowIds([...lines, line], firstRowId ?? 0);
+      const list = hasRowIds ? manifests : [...lines, line];
       await put(
         listPath,
-        encodeManifestList([...lines, line], { ...place, parentId: parent?.["snapshot-id"] }),
+        encodeManifestList(list, { ...place, parentId: parent?.["snapshot-id"], firstRowId }),
       );
       const rows = added.reduce((sum, file) => sum + file.rows, 0);
       const snapshot = {
@@ -125,6 +131,7 @@ export function tablesOf(
         "timestamp-ms": Date.now(),
         "manifest-list": listPath,
         "schema-id": 0,
+        ...(hasRowIds && { "first-row-id": firstRowId, "added-rows": addedRows }),
         summary: {
           operation: "append",
           "total-records": String(Number(parent?.summary?.["total-records"] ?? 0) + (isDelete ? 0 : rows)),
@@ -150,10 +157,13 @@ function rewritten(manifest: Uint8Array, files: readonly AddedFile[]): Uint8Arra
   const schema = JSON.parse(header.get("avro.schema") ?? "");
   const optional = (name: string, type: string) => ({ name, type: ["null", type], default: null });
   const dataFile = schema.fields.find((field: Json) => field.name === "data_file").type;
-  dataFile.fields.push(
+  const more = [
     optional("referenced_data_file", "string"),
     optional("content_offset", "long"),
     optional("content_size_in_bytes", "long"),
+  ];
+  dataFile.fields.push(
+    ...more.filter(({ name }) => !dataFile.fields.some((field: Json) => field.name === name)),
   );
   for (const [at, { content = 0, format = "PARQUET", more = {} }] of files.entries())
     Object.assign((records[at] as Json).data_file, { content, file_format: format, ...more });

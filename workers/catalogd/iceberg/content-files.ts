@@ -2,6 +2,7 @@
 import { type AvroRecord, decodeAvroFile } from "../avro/avro.ts";
 import type { Id } from "./json.ts";
 import type { ListedManifest } from "./manifest.ts";
+import { firstRowIds } from "./row-ids.ts";
 
 export interface ContentFile {
   kind: "data" | "positions" | "equality";
@@ -20,6 +21,8 @@ export interface ContentFile {
   upper?: ReadonlyMap<number, Uint8Array>;
   /** Of deletes that are of one data file alone. */
   of?: string;
+  /** Of a data file whose rows have ids: that of its first row. */
+  firstRowId?: Id;
   /** Of a deletion vector: where it is in its file. */
   blob?: { offset: number; bytes: number };
 }
@@ -32,12 +35,14 @@ const pathColumn = 2_147_483_546;
 /** The files that a manifest holds, without those it only says to be gone. Throws `corrupt`. */
 export function contentFilesOf(bytes: Uint8Array, line: ListedManifest): ContentFile[] {
   const files: ContentFile[] = [];
+  const rowIdOf = firstRowIds(line);
   for (const entry of decodeAvroFile(bytes).records) {
     if (Number(entry.status) === deleted) continue;
     const file = entry.data_file as AvroRecord;
     const kind = kinds[Number(file.content ?? 0)] ?? "equality";
     const own = (entry.sequence_number ?? line.sequence_number ?? 0) as Id;
     const of = referenced(file);
+    const firstRowId = rowIdOf(file);
     files.push({
       kind,
       path: String(file.file_path),
@@ -47,6 +52,7 @@ export function contentFilesOf(bytes: Uint8Array, line: ListedManifest): Content
       sequence: BigInt(own),
       specId: Number(line.partition_spec_id ?? 0),
       partition: textOf(file.partition),
+      ...(firstRowId !== null && { firstRowId }),
       ...(kind === "data" && {
         nulls: pairsOf(file.null_value_counts, (value) => Number(value)),
         lower: pairsOf(file.lower_bounds, asBytes),
@@ -60,6 +66,10 @@ export function contentFilesOf(bytes: Uint8Array, line: ListedManifest): Content
   }
   return files;
 }
+
+/** Tells files of a table apart: deletion vectors of several data files lie in one. */
+export const contentId = (path: string, offset: unknown): string =>
+  offset === undefined || offset === null ? path : `${path} at ${offset}`;
 
 /** Named outright, or by bounds of the paths in it that are one. */
 function referenced(file: AvroRecord): string | undefined {

@@ -16,7 +16,15 @@ const pairs = (keyId: number, valueId: number, value: AvroSchema): AvroSchema =>
   items: record(`k${keyId}_v${valueId}`, [field(keyId, "key", "int"), field(valueId, "value", value)]),
 });
 
-const dataFile = (partition: readonly AvroField[]) =>
+/** What format 3 has besides. */
+const dataFile3 = [
+  optional(142, "first_row_id", "long"),
+  optional(143, "referenced_data_file", "string"),
+  optional(144, "content_offset", "long"),
+  optional(145, "content_size_in_bytes", "long"),
+];
+
+const dataFile = (partition: readonly AvroField[], format: number) =>
   record("r2", [
     field(134, "content", "int"),
     field(100, "file_path", "string"),
@@ -30,6 +38,7 @@ const dataFile = (partition: readonly AvroField[]) =>
     optional(125, "lower_bounds", pairs(126, 127, "bytes")),
     optional(128, "upper_bounds", pairs(129, 130, "bytes")),
     optional(140, "sort_order_id", "int"),
+    ...(format >= 3 ? dataFile3 : []),
   ]);
 
 const inherited = [
@@ -39,18 +48,26 @@ const inherited = [
 ];
 
 /** A manifest of a table with these partition fields. */
-export const manifestEntrySchema = (partition: readonly AvroField[] = []) =>
+export const manifestEntrySchema = (partition: readonly AvroField[] = [], format = 2) =>
   record("manifest_entry", [
     field(0, "status", "int"),
     ...inherited,
-    field(2, "data_file", dataFile(partition)),
+    field(2, "data_file", dataFile(partition, format)),
   ]);
 
-/** The schema of a manifest that somebody wrote, with the fields that format 2 has for what is inherited. */
-export function withInherited(schema: AvroSchema): AvroSchema {
+/** The schema of a manifest that somebody wrote, with the fields that the format has for what is inherited. */
+export function withInherited(schema: AvroSchema, format: number): AvroSchema {
   const { fields = [], ...rest } = schema as { fields?: AvroField[] };
-  const own = fields.filter(({ name }) => !inherited.some((each) => each.name === name));
+  const own = fields
+    .filter(({ name }) => !inherited.some((each) => each.name === name))
+    .map((each) => (each.name === "data_file" && format >= 3 ? withFields(each, dataFile3) : each));
   return { ...rest, fields: [...own, ...inherited] } as unknown as AvroSchema;
+}
+
+function withFields(file: AvroField, more: readonly AvroField[]): AvroField {
+  const type = file.type as unknown as { fields: AvroField[] };
+  const missing = more.filter(({ name }) => !type.fields.some((each) => each.name === name));
+  return { ...file, type: { ...type, fields: [...type.fields, ...missing] } as unknown as AvroSchema };
 }
 
 const partitionSummary = record("r508", [
@@ -60,7 +77,7 @@ const partitionSummary = record("r508", [
   optional(511, "upper_bound", "bytes"),
 ]);
 
-export const manifestListSchema = record("manifest_file", [
+const listFields = [
   field(500, "manifest_path", "string"),
   field(501, "manifest_length", "long"),
   field(502, "partition_spec_id", "int"),
@@ -75,4 +92,10 @@ export const manifestListSchema = record("manifest_file", [
   field(513, "existing_rows_count", "long"),
   field(514, "deleted_rows_count", "long"),
   optional(507, "partitions", { type: "array", items: partitionSummary, "element-id": 508 }),
-]);
+];
+
+export const manifestListSchema = (format: number) =>
+  record("manifest_file", [
+    ...listFields,
+    ...(format >= 3 ? [optional(519, "key_metadata", "bytes"), optional(520, "first_row_id", "long")] : []),
+  ]);

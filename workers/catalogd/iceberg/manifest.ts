@@ -4,6 +4,7 @@ import { decodeAvroFile, encodeAvroFile } from "../avro/avro.ts";
 import { boundBytes } from "./bounds.ts";
 import type { Id } from "./json.ts";
 import { manifestEntrySchema, manifestListSchema, withInherited } from "./manifest-schema.ts";
+import { firstRowIds } from "./row-ids.ts";
 import type { IcebergSchema } from "./schema.ts";
 
 /** What the catalog knows of a column in a file; bounds as DuckDB's text. */
@@ -41,13 +42,15 @@ interface Adding {
   sequenceNumber: number;
   schema: IcebergSchema;
   specId?: number;
+  /** Of the table; 2 unless given. */
+  formatVersion?: number;
   /** Of the spec: its fields as metadata has them, and as Avro has them. */
   partition?: { spec: readonly unknown[]; fields: readonly AvroField[] };
   /** Of the partitions in a manifest: what its line in the list says of them. */
   summaries?: readonly AvroRecord[];
 }
 
-const formatVersion = "2";
+const formatDefault = 2;
 const [existing, added, deleted] = [0, 1, 2];
 
 /** A file in a manifest, with the snapshot that added it and that one's number. */
@@ -76,6 +79,7 @@ export function encodeManifestFile(
 ): { bytes: Uint8Array; line: (uri: string) => ListedManifest } {
   const { added: files = [], kept = [], gone = [] } = content;
   const { snapshotId, sequenceNumber, schema, specId = 0, partition, summaries = [] } = place;
+  const { formatVersion = formatDefault } = place;
   const types = new Map(schema.fields.map(({ id, type }) => [id, type]));
   const entries = [
     ...kept.map((entry) => ({ ...entry, status: existing })),
@@ -89,8 +93,8 @@ export function encodeManifestFile(
       data_file: dataFileOf(file, types),
     })),
   ];
-  const header = headerOf(schema, specId, partition?.spec);
-  const bytes = encodeAvroFile(manifestEntrySchema(partition?.fields), entries, header);
+  const header = headerOf(schema, { specId, spec: partition?.spec, formatVersion });
+  const bytes = encodeAvroFile(manifestEntrySchema(partition?.fields, formatVersion), entries, header);
   const numbers = kept.map((entry) => Number(entry.sequence_number));
   return {
     bytes,
@@ -123,16 +127,22 @@ export function rewrittenManifest(
   {
     snapshotId,
     sequenceNumber,
+    formatVersion,
     isGone,
-  }: { snapshotId: number; sequenceNumber: number; isGone: (path: string) => boolean },
+  }: {
+    snapshotId: number;
+    sequenceNumber: number;
+    formatVersion: number;
+    isGone: (file: ManifestEntry["data_file"]) => boolean;
+  },
 ): { bytes: Uint8Array; line: (uri: string) => ListedManifest } | undefined {
   const entries = entriesOf(bytes, line);
   const [gone, kept] = [true, false].map((which) =>
-    entries.filter(({ data_file: file }) => isGone(file.file_path) === which),
+    entries.filter(({ data_file: file }) => isGone(file) === which),
   ) as [ManifestEntry[], ManifestEntry[]];
   if (gone.length === 0) return undefined;
   const { header } = decodeAvroFile(bytes);
-  const schema = withInherited(JSON.parse(header.get("avro.schema") ?? "") as AvroSchema);
+  const schema = withInherited(JSON.parse(header.get("avro.schema") ?? "") as AvroSchema, formatVersion);
   const all = [
     ...kept.map((entry) => ({ ...entry, status: existing })),
     ...gone.map((entry) => ({ ...entry, status: deleted, snapshot_id: snapshotId })),
@@ -140,7 +150,7 @@ export function rewrittenManifest(
   const own = [...header].filter(([name]) => !name.startsWith("avro."));
   const written = encodeAvroFile(schema, all, {
     ...Object.fromEntries(own),
-    "format-version": formatVersion,
+    "format-version": String(formatVersion),
   });
   return {
     bytes: written,
@@ -149,6 +159,8 @@ export function rewrittenManifest(
       manifest_path: uri,
       manifest_length: written.length,
       content: line.content ?? 0,
+      // Its files say their own; the list gives the manifest one.
+      first_row_id: null,
       sequence_number: sequenceNumber,
       min_sequence_number: kept.reduce((least, entry) => {
         const number = Number(entry.sequence_number);
@@ -169,11 +181,16 @@ const rowsOf = (some: readonly ManifestEntry[]): number =>
   some.reduce((sum, { data_file }) => sum + Number(data_file.record_count), 0);
 
 /** The files of a manifest that are there; what a snapshot does not say of them, the list does. Throws `corrupt`. */
-export const entriesOf = (bytes: Uint8Array, line: ListedManifest): ManifestEntry[] =>
+export const entriesOf = (
+  bytes: Uint8Array,
+  line: ListedManifest,
+  firstRowId = firstRowIds(line),
+): ManifestEntry[] =>
   (decodeAvroFile(bytes).records as ManifestEntry[])
     .filter(({ status }) => status !== deleted)
     .map((entry) => ({
       ...entry,
+      data_file: { ...entry.data_file, first_row_id: firstRowId(entry.data_file) },
       snapshot_id: entry.snapshot_id ?? line.added_snapshot_id,
       sequence_number: entry.sequence_number ?? line.sequence_number ?? 0,
       file_sequence_number: entry.file_sequence_number ?? line.sequence_number ?? 0,
@@ -181,14 +198,17 @@ export const entriesOf = (bytes: Uint8Array, line: ListedManifest): ManifestEntr
 
 const headerOf = (
   schema: IcebergSchema,
-  specId: number,
-  spec: readonly unknown[] = [],
+  {
+    specId,
+    spec = [],
+    formatVersion,
+  }: { specId: number; spec: readonly unknown[] | undefined; formatVersion: number },
 ): Record<string, string> => ({
   schema: JSON.stringify(schema),
   "schema-id": String(schema["schema-id"]),
   "partition-spec": JSON.stringify(spec),
   "partition-spec-id": String(specId),
-  "format-version": formatVersion,
+  "format-version": String(formatVersion),
   content: "data",
 });
 
@@ -221,13 +241,20 @@ function dataFileOf(
 
 export const encodeManifestList = (
   manifests: readonly ListedManifest[],
-  snapshot: { snapshotId: number; parentId: number | undefined; sequenceNumber: number },
+  snapshot: {
+    snapshotId: number;
+    parentId: Id | null | undefined;
+    sequenceNumber: number;
+    formatVersion?: number;
+    firstRowId?: Id | undefined;
+  },
 ): Uint8Array =>
-  encodeAvroFile(manifestListSchema, manifests, {
+  encodeAvroFile(manifestListSchema(snapshot.formatVersion ?? formatDefault), manifests, {
     "snapshot-id": String(snapshot.snapshotId),
     "parent-snapshot-id": String(snapshot.parentId ?? "null"),
     "sequence-number": String(snapshot.sequenceNumber),
-    "format-version": formatVersion,
+    "format-version": String(snapshot.formatVersion ?? formatDefault),
+    ...(snapshot.firstRowId !== undefined && { "first-row-id": String(snapshot.firstRowId) }),
   });
 
 /** The manifests of a list. Throws `corrupt`. */

@@ -1,7 +1,6 @@
 /** Table metadata (format 2, §"Table Metadata Fields"): what it is, and what a new table's is. */
-import { freshIds } from "./fresh-ids.ts";
 import type { Id } from "./json.ts";
-import type { IcebergSchema } from "./schema.ts";
+import { freshIds, type IcebergSchema } from "./schema.ts";
 import type { IcebergStruct } from "./type-map.ts";
 
 interface PartitionField {

@@ -2,7 +2,7 @@
 import pMap from "p-map";
 import { fail, ServiceError } from "../../../runtime/errors/errors.ts";
 import { positionsIn } from "../deletion-vectors/deletion-vectors.ts";
-import type { TableMetadata } from "../iceberg/iceberg.ts";
+import { rowIdsFormat, type TableMetadata } from "../iceberg/iceberg.ts";
 import { columnsOf, currentSchema } from "../table-columns/table-columns.ts";
 import {
   concurrency,
@@ -38,6 +38,8 @@ interface PlannedFile {
   positions: number[];
   /** Ids of columns whose values are in its partition, if they are not in the file. */
   partition_ids: number[];
+  /** Format 3. */
+  row_ids?: { first?: number; sequence: number };
   statistics: FileStatistics[];
 }
 
@@ -110,6 +112,7 @@ async function planned(
         deletes: positions.map(({ path, bytes }) => deleteAt(path, bytes)),
         positions: found,
         partition_ids: identityIds(metadata, data.specId),
+        ...(metadata["format-version"] >= rowIdsFormat && { row_ids: rowIdsOf(data) }),
         statistics: schema ? statisticsOf(data, schema) : [],
       };
     },
@@ -120,6 +123,15 @@ async function planned(
     deletes: [...deletes.values()].map(({ key, bytes }) => ({ key, bytes })),
     names: namesOf(metadata),
   };
+}
+
+function rowIdsOf({ firstRowId, sequence }: ReadFile["data"]): { first?: number; sequence: number } {
+  const numbers = {
+    ...(firstRowId !== undefined && { first: Number(firstRowId) }),
+    sequence: Number(sequence),
+  };
+  if (Object.values(numbers).every(Number.isSafeInteger)) return numbers;
+  throw fail("unsupported_table", "its rows have ids beyond 2^53: query it with an engine that can");
 }
 
 function keyFor(

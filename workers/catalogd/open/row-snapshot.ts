@@ -7,6 +7,7 @@ import { fail } from "../../../runtime/errors/errors.ts";
 import {
   type AddedFile,
   type ContentFile,
+  contentId,
   encodeManifestFile,
   encodeManifestList,
   entriesOf,
@@ -14,8 +15,10 @@ import {
   type ListedManifest,
   type ManifestEntry,
   rewrittenManifest,
+  rowIdsFormat,
   type Snapshot,
   type TableMetadata,
+  withFirstRowIds,
 } from "../iceberg/iceberg.ts";
 import {
   avroFields,
@@ -44,9 +47,10 @@ interface Adding {
 const currentOf = (table: TableMetadata): Snapshot | undefined =>
   table.snapshots.find((each) => String(each["snapshot-id"]) === String(table["current-snapshot-id"]));
 
-/** Files that go, by their addresses as the table has them. */
+/** Files that go. */
 interface Gone {
-  paths: ReadonlySet<string>;
+  /** Of each, as `contentId` tells it. */
+  ids: ReadonlySet<string>;
   data: readonly ContentFile[];
   deletes: readonly ContentFile[];
   /** What is there after it, but for what is added. */
@@ -65,7 +69,8 @@ export async function snapshotOf(state: State, head: OpenVersion, adding: Adding
   const listed = parent?.["manifest-list"] ? await reader.list(parent["manifest-list"], places) : [];
   const lines = listed.filter(hasFiles);
   const { added, into } = await filesOf(state, { before, schema, registration, refuse });
-  const all = { ...into, snapshotId, sequenceNumber, schema };
+  const formatVersion = Math.max(2, before["format-version"]);
+  const all = { ...into, snapshotId, sequenceNumber, schema, formatVersion };
   let made = 0;
   const write = async (what: string, bytes: Uint8Array): Promise<string> => {
     made += 1;
@@ -85,14 +90,8 @@ export async function snapshotOf(state: State, head: OpenVersion, adding: Adding
       })
     ).flat();
   const gone = await goneOf(state, { lines, registration, before, places });
-  const list: ListedManifest[] = [];
-  for (const line of lines) {
-    const isTouched = gone.paths.size > 0;
-    const bytes = isTouched ? await reader.bytes(line.manifest_path, places) : undefined;
-    const isGone = (path: string) => gone.paths.has(resolved(path, places));
-    const fresh = bytes && rewrittenManifest(bytes, line, { snapshotId, sequenceNumber, isGone });
-    list.push(fresh ? fresh.line(await write("rewritten", fresh.bytes)) : line);
-  }
+  const numbers = { snapshotId, sequenceNumber, formatVersion };
+  const list = await withoutGone({ lines, gone, places, numbers }, { reader, write });
   const own = list.filter(
     (line) =>
       ownManifest.test(line.manifest_path) && Number(line.partition_spec_id) === before["default-spec-id"],
@@ -102,8 +101,9 @@ export async function snapshotOf(state: State, head: OpenVersion, adding: Adding
     list.splice(0, list.length, ...others, await manifest({ kept: await entriesIn(own) }));
   }
   if (added.length > 0) list.push(await manifest({ added }));
-  const parentId = parent === undefined ? undefined : Number(parent["snapshot-id"]);
-  const bytes = encodeManifestList(list, { snapshotId, sequenceNumber, parentId });
+  const { manifests, rowIds } = numbered(list, before);
+  const parentId = parent?.["snapshot-id"];
+  const bytes = encodeManifestList(manifests, { ...numbers, parentId, firstRowId: rowIds?.["first-row-id"] });
   return {
     "snapshot-id": snapshotId,
     ...(parent && { "parent-snapshot-id": parent["snapshot-id"] }),
@@ -111,8 +111,44 @@ export async function snapshotOf(state: State, head: OpenVersion, adding: Adding
     "timestamp-ms": Math.max(deps.clock.now(), before["last-updated-ms"]),
     "manifest-list": await write("list", bytes),
     "schema-id": schema["schema-id"],
+    ...rowIds,
     summary: summaryOf(added, gone, registration),
   };
+}
+
+/** The manifests, those anew that hold a file which goes. */
+async function withoutGone(
+  {
+    lines,
+    gone,
+    places,
+    numbers,
+  }: {
+    lines: readonly ListedManifest[];
+    gone: Gone;
+    places: readonly string[];
+    numbers: { snapshotId: number; sequenceNumber: number; formatVersion: number };
+  },
+  { reader, write }: { reader: State["reader"]; write: (what: string, bytes: Uint8Array) => Promise<string> },
+): Promise<ListedManifest[]> {
+  if (gone.ids.size === 0) return [...lines];
+  const isGone = ({ file_path: path, content_offset: at }: ManifestEntry["data_file"]) =>
+    gone.ids.has(contentId(resolved(path, places), at));
+  const list: ListedManifest[] = [];
+  for (const line of lines) {
+    const bytes = await reader.bytes(line.manifest_path, places);
+    const fresh = rewrittenManifest(bytes, line, { ...numbers, isGone });
+    list.push(fresh ? fresh.line(await write("rewritten", fresh.bytes)) : line);
+  }
+  return list;
+}
+
+/** The list with the ids that its rows have from now on, and what the snapshot says of them: from format 3 on. */
+function numbered(list: readonly ListedManifest[], before: TableMetadata) {
+  if (before["format-version"] < rowIdsFormat) return { manifests: list };
+  const first = before["next-row-id"] ?? 0;
+  const { manifests, addedRows } = withFirstRowIds(list, first);
+  return { manifests, rowIds: { "first-row-id": first, "added-rows": addedRows } };
 }
 
 /** A manifest of which all went in an earlier snapshot was for readers of that one's changes. */
@@ -134,7 +170,7 @@ interface Going {
 async function goneOf(state: State, { lines, registration, before, places }: Going): Promise<Gone> {
   const { name, operation = "replace", removes } = registration;
   const files = (await pMap(lines, (line) => state.reader.files(line, places), { concurrency })).flat();
-  const nothing = { paths: new Set<string>(), data: [], deletes: [], left: files };
+  const nothing = { ids: new Set<string>(), data: [], deletes: [], left: files };
   if (operation === "append") return nothing;
   const roots = await state.roots();
   const going = removes && new Set(removes);
@@ -151,7 +187,7 @@ async function goneOf(state: State, { lines, registration, before, places }: Goi
   );
   const deletes = left.filter((file) => file.kind !== "data" && !used.has(file));
   return {
-    paths: new Set([...data, ...deletes].map(({ path }) => path)),
+    ids: new Set([...data, ...deletes].map(({ path, blob }) => contentId(path, blob?.offset))),
     data,
     deletes,
     left: left.filter((file) => file.kind === "data" || used.has(file)),

@@ -4,7 +4,7 @@
  */
 import { fail } from "../../../runtime/errors/errors.ts";
 import type { Change, Turns } from "../commits/commits.ts";
-import { mainBranch, type TableMetadata } from "../iceberg/iceberg.ts";
+import { mainBranch, rowIdsFormat, type TableMetadata } from "../iceberg/iceberg.ts";
 import { type Layout, layoutOf } from "../partitioning/partitioning.ts";
 import { columnsOf, currentSchema, schemaWith } from "../table-columns/table-columns.ts";
 import {
@@ -26,7 +26,7 @@ import { changedTable } from "./table-change.ts";
 /** Where an ingest puts files of the table, as the catalog names objects, and how its rows lie in them. */
 export interface RowsPlace {
   folder: string;
-  layout: Layout;
+  layout: Layout & { row_ids?: boolean };
 }
 
 export async function rowsPlace(state: State, head: OpenVersion, table: TableMetadata): Promise<RowsPlace> {
@@ -35,7 +35,9 @@ export async function rowsPlace(state: State, head: OpenVersion, table: TableMet
   const schema = currentSchema(table);
   if (!schema) throw refuse("has no current schema");
   const { bucket, key } = keyIn(head.locations[0] ?? "", await state.roots());
-  return { folder: `${bucket}://${key}/data`, layout: layoutOf(table, schema, refuse).layout };
+  const { layout } = layoutOf(table, schema, refuse);
+  const hasIds = table["format-version"] >= rowIdsFormat;
+  return { folder: `${bucket}://${key}/data`, layout: { ...layout, ...(hasIds && { row_ids: true }) } };
 }
 
 /** Makes the version. Throws `schema_drift`, and `unprocessable` for a table that is not written to here. */
@@ -125,12 +127,14 @@ const refusalOf =
 /** Throws `unprocessable` for a table that engines alone write to, and says why. */
 export function checkWritable(head: OpenVersion, table: TableMetadata): void {
   const refuse = refusalOf(head);
-  const version = table["format-version"];
-  // A rewriting would have to keep the ids of rows and the numbers of the snapshots that changed them.
-  if (version > 2)
-    throw refuse(`has format ${version}, whose rows have ids (_row_id, _last_updated_sequence_number)`);
+  if (table.properties["encryption.key-id"] !== undefined) throw refuse("is encrypted");
   const { problem } = columnsOf(table);
   if (problem !== undefined) throw refuse(`cannot be read here, as ${problem}`);
+  const reserved = currentSchema(table)?.fields.find(({ name }) =>
+    /^_(row_id|last_updated_sequence_number)$/i.test(name),
+  );
+  if (reserved && table["format-version"] >= rowIdsFormat)
+    throw refuse(`has a column '${reserved.name}', the name of what its rows are told apart by (format 3)`);
   const fixed = currentSchema(table)?.fields.find(({ type }) => JSON.stringify(type).includes('"fixed['));
   if (fixed) throw refuse(`has the column '${fixed.name}' with values of a fixed length`);
 }

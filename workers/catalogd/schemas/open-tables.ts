@@ -10,6 +10,8 @@ export const TableLayout = closed({
   partition: t.Array(t.String()),
   /** What follows ORDER BY. */
   order: t.Optional(t.String()),
+  /** Format 3: rows have ids, which they keep in a file that is written anew. */
+  row_ids: t.Optional(t.Boolean()),
 });
 
 /** The files that a version of an open table is read from. */
@@ -27,6 +29,10 @@ export const TableFiles = closed({
       positions: t.Array(Count),
       /** Columns by which it was put into its partition, by their ids: it may not hold them. */
       partition_ids: t.Array(t.Integer()),
+      /** Format 3: the id of its first row, unless rows have none yet, and the number of the snapshot that it came with. */
+      row_ids: t.Optional(
+        closed({ first: t.Optional(t.Integer({ minimum: 0 })), sequence: t.Integer({ minimum: 0 }) }),
+      ),
       /** What its writer says of the table's columns in it. */
       statistics: t.Array(ColumnStatistics),
     }),

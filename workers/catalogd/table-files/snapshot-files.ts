@@ -65,8 +65,8 @@ export function createSnapshotFiles(storage: Storage, roots: () => Promise<reado
         return { value: decodeManifestList(found), size: found.length };
       }),
     files: (line, places) => {
-      const { manifest_path: path, sequence_number: sequence } = line;
-      return known(`files ${sequence} ${places[0]} ${path}`, path, async () => {
+      const { manifest_path: path, sequence_number: sequence, first_row_id: first } = line;
+      return known(`files ${sequence} ${first ?? ""} ${places[0]} ${path}`, path, async () => {
         const found = await bytes(path, places);
         const value = contentFilesOf(found, line).map((file) => ({
           ...file,

@@ -120,7 +120,8 @@ async function evaluate(
   plan.check(found);
   const isGone = plan.removes && matched === object.row_count;
   if (matched === 0 || dryRun || isGone) return { matched };
-  const { columns, rest: sql } = plan;
+  const { columns } = plan;
+  const sql = plan.rest(base.place?.layout.row_ids === true);
   return { matched, rewritten: await rewrite(rewriting, base, { sql, version, object, columns }) };
 }
 

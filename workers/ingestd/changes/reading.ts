@@ -14,6 +14,8 @@ interface Statement {
   sql: string;
   version?: string;
   keys?: readonly string[];
+  /** Also what a table of format 3 tells rows apart by. */
+  rowIds?: boolean;
 }
 
 /** A few rows that the statement gives; numbers of 64 bits and decimals are texts, so that no digit is lost. */
@@ -46,7 +48,7 @@ export async function readRows(reading: Reading, statement: Statement, path: str
 
 async function ask(
   { deps, requestId, signal }: Reading,
-  { sql, version, keys }: Statement,
+  { sql, version, keys, rowIds }: Statement,
   accept: string,
   query = "",
 ): Promise<Response> {
@@ -56,6 +58,7 @@ async function ask(
     body: JSON.stringify({
       sql,
       ...(version !== undefined && { objects: { [version]: keys } }),
+      ...(rowIds === true && { row_ids: true }),
       timeout_ms: deps.config.queryd.max_timeout_ms,
     }),
     signal,

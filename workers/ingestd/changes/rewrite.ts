@@ -52,8 +52,11 @@ export async function rewrite(
   const { object, columns, only } = asked;
   const path = join(directory, `${deps.newId()}.rows.parquet`);
   try {
-    await readRows(rewriting, { sql: asked.sql, version: asked.version, keys: [object.key] }, path);
-    const list = columns.map(({ name, type }) => `CAST(${quoteName(name)} AS ${type}) AS ${quoteName(name)}`);
+    const rowIds = base.place?.layout.row_ids === true;
+    await readRows(rewriting, { sql: asked.sql, version: asked.version, keys: [object.key], rowIds }, path);
+    const list = [...columns, ...(rowIds ? rowIdColumns : [])].map(
+      ({ name, type }) => `CAST(${quoteName(name)} AS ${type}) AS ${quoteName(name)}`,
+    );
     const query = `SELECT ${list.join(", ")} FROM read_parquet(${quoteText(path)}, hive_partitioning = false) AS kept`;
     const written = await laidOut(rewriting, only === undefined ? query : `${query} WHERE ${only}`, {
       ...{ base, rows: object.row_count },
@@ -65,6 +68,13 @@ export async function rewrite(
     await discard(path);
   }
 }
+
+/** In a table of format 3: what a row keeps in a file that is written anew (Iceberg's specification, "Row Lineage"). */
+const rowIdColumns = [
+  { name: "_row_id", type: "BIGINT", field_id: 2_147_483_540 },
+  { name: "_last_updated_sequence_number", type: "BIGINT", field_id: 2_147_483_539 },
+];
+const isRowId = (name: string): boolean => rowIdColumns.some((column) => column.name === name);
 
 /** Partitions that rows of one file may go to: each is a file, and a pass over the rows. */
 const partitionsMax = 1000;
@@ -98,15 +108,33 @@ export async function laidOut(
     const isPlain = where === "" && ordered === "";
     const all = isPlain ? query : `SELECT * FROM (${query}) AS laid${where}${ordered}`;
     const written = await writeQuery(session, all, {
-      ...{ path: target.path, compressionLevel, rowGroupRows, known: manifest },
+      ...{ path: target.path, compressionLevel, rowGroupRows },
+      known: place?.layout.row_ids ? withRowIds(manifest) : manifest,
       ...{ rows, rowBytes, partRows: vectorRows },
     });
     const { seal, commit } = target;
     if (written.rows > 0)
-      made.push({ ...written, seal, commit, ...(partition.length > 0 && { partition: values }) });
+      made.push({
+        ...withoutRowIds(written),
+        seal,
+        commit,
+        ...(partition.length > 0 && { partition: values }),
+      });
   }
   return made;
 }
+
+const withRowIds = ({ columns, last_column_id: last = 0 }: DatasetManifest) => ({
+  columns: [...columns, ...rowIdColumns],
+  last_column_id: last,
+});
+
+/** They are no columns of the table. */
+const withoutRowIds = ({ columns, statistics, ...written }: Written): Written => ({
+  ...written,
+  columns: columns.filter(({ name }) => !isRowId(name)),
+  statistics: statistics.filter(({ column }) => !isRowId(column)),
+});
 
 /** Files of a request that lie elsewhere, as they lie in an open table with partitions or an order; others as they are. */
 export async function laidAnew(

@@ -15,8 +15,8 @@ export interface Change {
   count: string;
   /** Throws for what a count shows. */
   check: (counted: Readonly<Record<string, unknown>>) => void;
-  /** The rows of an object of which some match, as they are after it. */
-  rest: string;
+  /** The rows of an object of which some match, as they are after it; with `rowIds`, in a table whose rows have ids. */
+  rest: (rowIds: boolean) => string;
   /** Whether rows that match go. */
   removes: boolean;
 }
@@ -46,7 +46,7 @@ export function deletion(base: DatasetManifest, where: string): Change {
     count: `SELECT count(*) AS matched ${from(base)} WHERE ${matches} IS TRUE`,
     check: () => {},
     // What is not known to match stays, as in SQL.
-    rest: `SELECT * ${from(base)} WHERE ${matches} IS NOT TRUE`,
+    rest: () => `SELECT * ${from(base)} WHERE ${matches} IS NOT TRUE`,
     removes: true,
   };
 }
@@ -89,7 +89,11 @@ export function update(
           );
       }
     },
-    rest: `SELECT ${columns.join(", ")} ${from(base)}`,
+    rest: (rowIds) => {
+      // A row that changes is as of the snapshot that is made.
+      const updated = `CASE WHEN ${matches} THEN NULL ELSE _last_updated_sequence_number END AS _last_updated_sequence_number`;
+      return `SELECT ${[...columns, ...(rowIds ? ["_row_id", updated] : [])].join(", ")} ${from(base)}`;
+    },
     removes: false,
   };
 }
@@ -126,7 +130,10 @@ export function retyping(
         { details: { column: name, type, misfits: Number(misfits), example } },
       );
     },
-    rest: `SELECT ${columns.join(", ")} ${from(base)}`,
+    rest: (rowIds) => {
+      const ids = rowIds ? ["_row_id", "CAST(NULL AS BIGINT) AS _last_updated_sequence_number"] : [];
+      return `SELECT ${[...columns, ...ids].join(", ")} ${from(base)}`;
+    },
     removes: false,
   };
 }

@@ -3,7 +3,7 @@ import { fail, invalidField, type ServiceError, suggestionsFor } from "../../../
 import { fold } from "../../../runtime/sql/sql.ts";
 import { placeIn } from "../errors/errors.ts";
 import { isLive } from "./live-tables.ts";
-import { hasSchema, withFiles } from "./open-tables.ts";
+import { hasSchema, rowIdColumns, withFiles } from "./open-tables.ts";
 import { isDatasetName, type PastName, pastName, pastNameHint } from "./past-name.ts";
 import type { Catalog, Manifest, Past, Snapshot } from "./snapshots.ts";
 import { systemRelation } from "./system-views.ts";
@@ -57,6 +57,7 @@ export async function resolveDatasets(lookup: Lookup): Promise<Map<string, Manif
 export function withObjects(
   used: ReadonlyMap<string, Manifest>,
   asked: Readonly<Record<string, readonly string[]>>,
+  rowIds = false,
 ): Map<string, Manifest> {
   const all = new Map(used);
   for (const [name, keys] of Object.entries(asked)) {
@@ -67,10 +68,11 @@ export function withObjects(
     const objects = manifest.objects.filter(({ key }) => wanted.has(key));
     if (objects.length < wanted.size)
       throw invalidField(`objects.${name}`, `expected keys of objects of version ${manifest.version}`);
-    const id = `${manifest.dataset_id}.${Bun.hash(JSON.stringify(keys)).toString(36)}`;
+    const id = `${manifest.dataset_id}.${Bun.hash(JSON.stringify([keys, rowIds])).toString(36)}`;
     const [row_count, bytes] = [total(objects, "row_count"), total(objects, "bytes")];
     const open = manifest.open && withFiles(manifest, manifest.open, wanted);
-    all.set(name, { ...manifest, dataset_id: id, objects, row_count, bytes, ...open });
+    const columns = rowIds && open ? [...manifest.columns, ...rowIdColumns] : manifest.columns;
+    all.set(name, { ...manifest, columns, dataset_id: id, objects, row_count, bytes, ...open });
   }
   return all;
 }

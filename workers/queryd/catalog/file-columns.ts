@@ -15,6 +15,8 @@ export interface FileColumns {
   partitionIds: readonly number[];
   /** Ids by names, for files without any: of a part of a nested column by the id around it, U+001F and its name. */
   names: Readonly<Record<string, number>>;
+  /** What stands for a column where the file has no value of it, by ids. */
+  instead: Readonly<Record<number, string>>;
 }
 
 /** A column, or a part of one. */
@@ -59,7 +61,8 @@ export function fileSelection(table: Pick<Manifest, "name" | "columns">, file: F
       };
       const part = partOf({ id, name, type: parsed }, ids.values());
       const value = node ? read(part, node, quoteName(node.element.name), { ...reading, depth: 0 }) : "NULL";
-      return `CAST(${value} AS ${sqlOf(parsed)}) AS ${quoteName(name)}`;
+      const whole = file.instead[id] === undefined ? value : `coalesce(${value}, ${file.instead[id]})`;
+      return `CAST(${whole} AS ${sqlOf(parsed)}) AS ${quoteName(name)}`;
     })
     .join(", ");
 }

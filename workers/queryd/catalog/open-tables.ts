@@ -78,6 +78,19 @@ export function withFiles(
   return { objects: [...kept, ...deletes], open: { files: moved, names } };
 }
 
+/** What tables of format 3 tell rows apart by; a file has it, or its manifest does. */
+const [rowId, lastUpdated] = [2_147_483_540, 2_147_483_539];
+export const rowIdColumns: Manifest["columns"] = [
+  { name: "_row_id", type: "BIGINT", nullable: true, field_id: rowId },
+  { name: "_last_updated_sequence_number", type: "BIGINT", nullable: true, field_id: lastUpdated },
+];
+
+/** Where the file has no value of a column: what stands for it. */
+const insteadOf = ({ row_ids: ids }: TableFile): Record<number, string> => ({
+  ...(ids?.first !== undefined && { [rowId]: `${ids.first} + file_row_number` }),
+  ...(ids && { [lastUpdated]: String(ids.sequence) }),
+});
+
 /** The rows of an open table in these files, without those that were deleted. */
 export function openQuery(
   manifest: Manifest,
@@ -87,12 +100,14 @@ export function openQuery(
   const paths = new Map(files.map(({ at, path }) => [at, quoteText(path)]));
   const alike = new Map<string, { list: string; files: string[] }>();
   const parts: string[] = [];
+  const hasRowIds = manifest.columns.some(({ field_id }) => field_id === rowId);
   for (const { at, path, schema = [] } of files) {
     const file = own[at];
     if (!file) continue;
     const { key, partition_ids: partitionIds } = file;
-    const list = fileSelection(manifest, { key, partitionIds, names, schema });
-    if (file.deletes.length === 0 && file.positions.length === 0) {
+    const instead = insteadOf(file);
+    const list = fileSelection(manifest, { key, partitionIds, names, schema, instead });
+    if (file.deletes.length === 0 && file.positions.length === 0 && !hasRowIds) {
       // Of files of other types DuckDB would take those of the first.
       const form = JSON.stringify([list, schema.map(shapeOf)]);
       const same = alike.get(form) ?? { list, files: [] };

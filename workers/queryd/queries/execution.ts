@@ -59,8 +59,9 @@ export interface SqlQuery {
   limit: number | undefined;
   /** RFC 3339. */
   asOf: string | undefined;
-  /** Keys of the objects that are read of a version, by the name of it in the statement. */
+  /** Keys of the objects that are read of a version, by the name of it in the statement; with `rowIds` as `PartRequest` says. */
   objects?: Readonly<Record<string, readonly string[]>> | undefined;
+  rowIds?: boolean;
   postgres?: RunRequest["postgres"] | undefined;
   /** Where the same question has the same answer while its datasets stay: what is asked, and the etags that the caller has. */
   tag?: { of: string; known: string | null } | undefined;
@@ -277,8 +278,7 @@ async function parquet(run: Run, isExplained: boolean): Promise<ParquetFile> {
   const inner = plainStatement(verdict.statement.body, sources, query.limit);
   const statement = copyStatement(inner, columns, path);
   const stop = (reason: ServiceError) => active.stop(reason);
-  const { sql } = statement;
-  const { bytesMax } = results;
+  const [{ sql }, { bytesMax }] = [statement, results];
   return writeParquet({ session, sql, path, params: query.params, bytesMax, clock, stop }).catch((cause) =>
     Promise.reject(translate(run, cause, statement)),
   );

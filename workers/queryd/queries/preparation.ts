@@ -33,7 +33,14 @@ export async function prepared(
     openTables,
     liveTables,
   }: Pick<Components, "catalog" | "analysis" | "openTables" | "liveTables">,
-  { sql, params, asOf, objects, tag }: Pick<SqlQuery, "sql" | "params" | "asOf" | "objects" | "tag">,
+  {
+    sql,
+    params,
+    asOf,
+    objects,
+    rowIds,
+    tag,
+  }: Pick<SqlQuery, "sql" | "params" | "asOf" | "objects" | "rowIds" | "tag">,
   { session, signal, held }: Preparing,
 ): Promise<Prepared> {
   const { snapshot, stale } = await catalog.current();
@@ -42,7 +49,7 @@ export async function prepared(
   const resolved = await resolveDatasets({ ...verdict, sql, snapshot, asOf, past: catalog.past });
   const live = await liveTables.hold(await openTables.filled(resolved), signal);
   held.push(live);
-  const used = objects ? withObjects(live.used, objects) : live.used;
+  const used = objects ? withObjects(live.used, objects, rowIds) : live.used;
   return { verdict, parameters, used, snapshot, stale, etag: tag && etagOf(tag.of, used) };
 }
 

@@ -125,17 +125,6 @@ test("a dataset that was opened takes rows as before", async () => {
   expect(await rows('"opened@1"', "id")).toEqual([{ id: 1 }]);
 });
 
-const refusals: [name: string, params: string, properties: object, words: RegExp][] = [
-  ["format3", "&mode=append", { "format-version": "3" }, /has format 3/],
-];
-test.each(refusals)("refused: %s", async (name, params, properties, words) => {
-  await stack.tables.make(name, properties as Record<string, string>);
-  const { status, error } = await stack.ingest(`open.${name}`, "id,name\n1,Ann\n", params);
-  expect([status, error.type]).toEqual([422, "unprocessable"]);
-  expect(error.message).toMatch(words);
-  expect((await stack.catalogd.manifest({ name: `open.${name}` })).version).toBe(1);
-});
-
 test("refused: a table that is not there, a column that rows are sorted by, new columns beside partitions", async () => {
   await stack.tables.make("parted");
   const spec = {

@@ -1,7 +1,7 @@
 /** Rows of open tables that others wrote: by field ids, without what was deleted; and what is refused by name. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { type QuerydStack, startQuerydStack } from "../../../support/stacks/queryd.ts";
-import { createEngineFiles, type EngineFiles } from "../../../support/tables/engine-files.ts";
+import { createEngineFiles, deletionVector, type EngineFiles } from "../../../support/tables/engine-files.ts";
 import { type Tables, tablesOf } from "../../../support/tables/open-tables.ts";
 
 let stack: QuerydStack;
@@ -65,16 +65,7 @@ test("a deletion vector takes rows away, and other deletes of its file do not co
   const { location } = metadata;
   const first = await file(location, rangeOf(0, 10), ids);
   ({ metadata } = (await tables.append("vectors", metadata, [first])).body);
-  // Positions 1 and 9, as in the specification of Puffin.
-  const bitmap = Buffer.from(
-    "010000000000000000000000" + "3a300000" + "01000000" + "00000100" + "10000000" + "01000900",
-    "hex",
-  );
-  const vector = Buffer.concat([Buffer.from([0xd1, 0xd3, 0x39, 0x64]), bitmap]);
-  const blob = Buffer.alloc(vector.length + 8);
-  blob.writeUInt32BE(vector.length);
-  vector.copy(blob, 4);
-  blob.writeUInt32BE(Bun.hash.crc32(vector), vector.length + 4);
+  const blob = deletionVector([1, 9]);
   const key = location.slice(location.indexOf("/buckets/warehouse/") + "/buckets/warehouse/".length);
   await stack.storaged.peer.verbs.write({
     bucket: "warehouse",
