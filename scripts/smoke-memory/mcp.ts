@@ -30,6 +30,7 @@ const tools = [
   "sample_dataset",
   "query_sql",
   "explain_sql",
+  "list_views",
   "list_saved_queries",
   "run_saved_query",
   "list_models",

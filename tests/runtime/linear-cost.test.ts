@@ -401,6 +401,7 @@ const parsers: Record<string, { parse: (input: Input) => unknown; worst: Worst; 
           } as never,
           used: new Map(),
           parameters: new Map(),
+          views: [],
           mark: "m",
         },
         { execute: async () => {}, rows: async () => [[String(text)]] as never },

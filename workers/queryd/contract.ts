@@ -9,11 +9,12 @@ import {
   internal,
   nextPage,
   pageFields,
+  post,
   put,
   raw,
   t,
 } from "../../runtime/contract/contract.ts";
-import { DefinitionName, definitionFields, SavedQuery } from "../catalogd/contract.ts";
+import { DefinitionName, definitionFields, SavedQuery, View } from "../catalogd/contract.ts";
 
 export const Query = closed({
   query_id: t.String(),
@@ -247,6 +248,34 @@ export const queryd = contract("queryd", {
   }),
   dropQuery: del("/queries/:name", {
     summary: "Drops a saved query. The next one of its name has the next version.",
+    refusals: [412],
+    params: closed({ name: DefinitionName }),
+    query: closed(definitionFields.condition),
+    reply: closed({ name: DefinitionName }),
+  }),
+  putView: post("/catalog/views", {
+    resumable: "again",
+    refusals: [408, 409, 412, 422, 429],
+    summary:
+      "Makes a view, or its next version: a statement that is read like a dataset. It may read datasets and other views, and has no name that a dataset has.",
+    headers: { "if-match": "Only where the latest version has one of these etags." },
+    body: closed({ name: DefinitionName, ...definitionFields.view }),
+    reply: View,
+  }),
+  views: get("/catalog/views", {
+    summary: "The views by name.",
+    query: closed(pageFields),
+    reply: closed({ views: t.Array(View), ...nextPage }),
+  }),
+  view: get("/catalog/views/:name", {
+    summary: "A view: its latest version, or one of the latest fifty.",
+    params: closed({ name: DefinitionName }),
+    query: closed({ version: t.Optional(t.Integer({ minimum: 1 })) }),
+    reply: View,
+    etag: ({ version }: { version: number }) => String(version),
+  }),
+  dropView: del("/catalog/views/:name", {
+    summary: "Drops a view. Views and queries that read it say so when they are read.",
     refusals: [412],
     params: closed({ name: DefinitionName }),
     query: closed(definitionFields.condition),

@@ -74,8 +74,8 @@ export async function createQueryd(deps: QuerydDeps): Promise<Running<Queryd>> {
   await waitAtStart(clock, refresh(components, log));
   const refreshing = refreshForEver(components, deps, lifetime.signal);
   const parts: Parts = { deps, components, limiter, queries, answering };
-  const describing = (sql: string, signal: AbortSignal) =>
-    limited(limiter, signal, () => describeStatement(components, sql, signal));
+  const describing = (statement: { sql: string; as?: string }, signal: AbortSignal) =>
+    limited(limiter, signal, () => describeStatement(components, statement, signal));
 
   return {
     verbs: {
@@ -89,7 +89,7 @@ export async function createQueryd(deps: QuerydDeps): Promise<Running<Queryd>> {
           await checkExpressions(components, texts, signal);
           return {};
         }),
-      describe: ({ sql }, { signal }) => describing(sql, signal),
+      describe: ({ sql }, { signal }) => describing({ sql }, signal),
       ...savedVerbs({ catalogd: deps.peers.catalogd.verbs, describe: describing }),
       ...components.liveTables.verbs,
     },

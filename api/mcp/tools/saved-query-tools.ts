@@ -1,4 +1,4 @@
-/** `list_saved_queries` and `run_saved_query`: statements that people keep under a name. */
+/** `list_saved_queries`, `run_saved_query` and `list_views`: statements that people keep under a name. */
 import type { Static, TObject } from "@sinclair/typebox";
 import { closed, inputSchema, t } from "../../../runtime/contract/contract.ts";
 import { DefinitionName } from "../../../workers/catalogd/contract.ts";
@@ -10,7 +10,7 @@ import { resultOf } from "./looking-tools.ts";
 import { derive } from "./schemas.ts";
 import { reading, type Tool } from "./tool.ts";
 
-const { savedQueries, savedByUrl } = queryd.endpoints;
+const { savedQueries, savedByUrl, views } = queryd.endpoints;
 const queriesPerPage = 20;
 
 export const listSavedQueries = (gateway: GatewayClient): Tool => ({
@@ -100,5 +100,39 @@ export const runSavedQuery = (gateway: GatewayClient): Tool => ({
       structured: { columns, rows: kept, ...(omitted > 0 && { rows_omitted: omitted }) },
       text: [...headingRow(columns), ...lines].join("\n"),
     };
+  },
+});
+
+export const listViews = (gateway: GatewayClient): Tool => ({
+  name: "list_views",
+  description:
+    "Lists the views: statements that are read like datasets, by their names in query_sql, with their columns and their SQL.",
+  annotations: reading("List views"),
+  input: derive(inputSchema(views), {
+    refine: {
+      page_size: { maximum: 100, default: queriesPerPage, description: "Most views of one answer." },
+      page_token: { description: "The next_page_token of the answer before." },
+    },
+    add: likeInput,
+  }),
+  output: views.reply,
+  lookUp: "list_views names the views.",
+  call: async (input, { signal }) => {
+    const asked = input as { like?: string; page_size?: number; page_token?: string };
+    const { items, next_page_token } = await likePages(
+      { ...asked, perPage: queriesPerPage },
+      async (page) => {
+        const { views: found, ...next } = await gateway.call(views, page, { signal });
+        return { items: found, ...next };
+      },
+    );
+    const { kept, lines } = truncated(items, {
+      line: ({ name, description = "", columns, sql }) =>
+        `${name}(${columns.map((column) => `${column.name} ${column.type}`).join(", ")}) ${description}\n  ${sql}`,
+      instead: "give like, or a smaller page_size",
+    });
+    if (items.length === 0) lines.push("There is no view: POST /v1/catalog/views of the gateway makes one.");
+    const next = next_page_token === undefined ? {} : { next_page_token };
+    return { structured: { views: kept, ...next }, text: lines.join("\n") };
   },
 });

@@ -6,7 +6,7 @@ import { listCorpora, listIndexes, listModels } from "./discovery-tools.ts";
 import { describeDataset, explainSql, sampleDataset } from "./looking-tools.ts";
 import { recordPlaybook, searchMatrix } from "./matrix-tools.ts";
 import { querySql } from "./query-sql.ts";
-import { listSavedQueries, runSavedQuery } from "./saved-query-tools.ts";
+import { listSavedQueries, listViews, runSavedQuery } from "./saved-query-tools.ts";
 import type { Tool } from "./tool.ts";
 import { embedText, searchVectors } from "./vector-tools.ts";
 import { addDocuments, ingestText, recall, recordFeedback, remember } from "./writing-tools.ts";
@@ -35,6 +35,7 @@ export const createTools = (
   sampleDataset(gateway),
   querySql(gateway, clock, resultBytesMax),
   explainSql(gateway),
+  listViews(gateway),
   listSavedQueries(gateway),
   runSavedQuery(gateway),
   listModels(gateway),

@@ -39,6 +39,7 @@ const openFilesMax = 256;
 interface Known {
   etag: string | undefined;
   tables: Map<string, string>;
+  views: ReadonlySet<string>;
 }
 
 export function openCatalog(deps: Deps<{ catalogd: Catalogd }>): Catalog {
@@ -65,16 +66,21 @@ export function openCatalog(deps: Deps<{ catalogd: Catalogd }>): Catalog {
   const limiter = createLimiter(childrenMax, { waitingMax, refusal });
   const children = new WeakMap<object, Known>();
   const knownOf = ({ identity }: Lease<PostgresCatalog>): Known => {
-    const known = children.get(identity) ?? { etag: undefined, tables: new Map() };
+    const known = children.get(identity) ?? { etag: undefined, tables: new Map(), views: new Set() };
     children.set(identity, known);
     return known;
   };
   const update = async (lease: Lease<PostgresCatalog>): Promise<void> => {
     const known = knownOf(lease);
     const asked = known.etag === undefined ? {} : { known: known.etag };
-    const { manifests, removed, catalog_etag: etag } = await peers.catalogd.verbs.snapshot(asked);
+    const { manifests, removed, views, catalog_etag: etag } = await peers.catalogd.verbs.snapshot(asked);
     if (manifests) {
-      const { statements, tables } = changes(known.tables, manifests, removed);
+      const names = new Set(views ? views.map(({ name }) => name) : known.views);
+      const gone = [...known.views].filter((name) => !names.has(name));
+      // Views are tables as well to whoever looks for columns. A name that is free again may be a dataset's now.
+      const shown = [...(views ?? []), ...manifests];
+      const { statements, tables } = changes(known.tables, shown, removed && [...removed, ...gone]);
+      known.views = names;
       const { failed } = await lease.verbs.apply({ statements }, { timeoutMs: applyTimeoutMs });
       for (const { statement, reason } of failed)
         log.warn("a dataset cannot be shown to clients of PostgreSQL", { statement, reason });

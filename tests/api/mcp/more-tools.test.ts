@@ -64,6 +64,31 @@ describe("looking", () => {
     const [row] = (await (await fetch(`${product.url}/v1/queries/by_name.json`)).json()) as unknown[];
     expect(row).toEqual({ id: 1 });
   });
+  test("views are listed, looked at like datasets, and a corpus is made of one", async () => {
+    const post = (path: string, body: object) =>
+      fetch(`${product.url}/v1${path}`, {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify(body),
+      });
+    const sql = "SELECT id, name FROM people WHERE id < 3";
+    expect((await post("/catalog/views", { name: "first_people", sql })).status).toBe(200);
+    const { data } = await session.call("list_views", { like: "people" });
+    expect(data.views).toMatchObject([{ name: "first_people", columns: [{ name: "id" }, { name: "name" }] }]);
+    const { data: sample } = await session.call("sample_dataset", { name: "first_people" });
+    expect(sample.rows).toHaveLength(3);
+    const corpus = {
+      name: "of_view",
+      sql: "SELECT * FROM first_people",
+      id_column: "id",
+      text_columns: ["name"],
+    };
+    const built = await post("/matrix/corpora", corpus);
+    const { job_id } = (await built.json()) as { job_id: string };
+    const events = await fetch(`${product.url}/v1/matrix/jobs/${job_id}/events`);
+    expect(await events.text()).toContain('"state":"done"');
+    await fetch(`${product.url}/v1/matrix/corpora/of_view`, { method: "DELETE" });
+  });
   test.each([
     ["run_saved_query", { name: "nope" }, "list_saved_queries"],
     ["describe_dataset", { name: "peple" }, "people"],

@@ -90,6 +90,13 @@ const origins: {
     ...{ output: [], ownOutput: ["plan", "plan_truncated"] },
   },
   {
+    name: "list_views",
+    input: inputSchemas(queryd.endpoints.views),
+    ownInput: ["like"],
+    output: [queryd.endpoints.views.reply],
+    ownOutput: [],
+  },
+  {
     name: "list_saved_queries",
     input: inputSchemas(queryd.endpoints.savedQueries),
     ownInput: ["like"],

@@ -59,3 +59,16 @@ for (const sql of sqlQueries)
     const expected = http.map((row) => Object.values(row).map((value, at) => inText(value, types[at] ?? 0)));
     expect(found.rows.map((row) => row.map((text, at) => normal(text, types[at] ?? 0)))).toEqual(expected);
   });
+
+test("a view is a table with its columns, until it is dropped", async () => {
+  const headers = { authorization: `Bearer ${server.token}`, "content-type": "application/json" };
+  const body = JSON.stringify({ name: "active_jobs", sql: "SELECT id, title FROM jobs WHERE active" });
+  const url = `${server.product.url}/v1/catalog/views`;
+  expect((await fetch(url, { method: "POST", headers, body })).status).toBe(200);
+  expect((await client.query("SELECT count(*) AS n FROM active_jobs")).rows).toEqual([{ n: "150" }]);
+  const columns =
+    "SELECT column_name FROM information_schema.columns WHERE table_name = 'active_jobs' ORDER BY ordinal_position";
+  expect((await client.query(columns)).rows).toEqual([{ column_name: "id" }, { column_name: "title" }]);
+  expect((await fetch(`${url}/active_jobs`, { method: "DELETE", headers })).status).toBe(200);
+  expect((await client.query(columns)).rows).toEqual([]);
+});

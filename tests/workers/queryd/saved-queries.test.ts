@@ -1,10 +1,11 @@
-/** Statements that are saved under a name, and asked by it in a URL. */
+/** Statements that are kept under a name: saved queries, asked by it in a URL, and views, read like datasets. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { type QuerydStack, startQuerydStack } from "../../support/stacks/queryd.ts";
 
 let stack: QuerydStack;
 beforeAll(async () => {
-  stack = await startQuerydStack();
+  // Without tables in memory: those are of all rows, whatever a statement asks.
+  stack = await startQuerydStack({ queryd: { resident_max_bytes: 0 } });
   await stack.dataset(
     "jobs",
     "SELECT range AS id, CASE WHEN range % 2 = 0 THEN 'IL' ELSE 'WI' END AS state, DATE '2026-01-01' + range::INT AS day FROM range(6)",
@@ -121,5 +122,156 @@ describe("what is no saved query", () => {
   ])("GET %s is refused", async (path, status, says) => {
     const response = await send("GET", path);
     expect([response.status, await response.text()]).toEqual([status, expect.stringContaining(says)]);
+  });
+});
+
+const view = (name: string, sql: string, headers: Record<string, string> = {}) =>
+  send("POST", "/catalog/views", { name, sql }, headers);
+const made = async (name: string, sql: string) => {
+  const response = await view(name, sql);
+  if (!response.ok) throw new Error(await response.text());
+  return (await response.json()) as { version: number };
+};
+const refused = async (sql: string) => (await stack.sql(sql)).text();
+
+describe("views", () => {
+  beforeAll(async () => {
+    await stack.dataset("people", "SELECT range AS id, 'p' || range AS name FROM range(10)");
+    await made("few", "SELECT id, name FROM people WHERE id < 5 -- the first");
+    await made("fewer", "WITH people AS (SELECT * FROM few WHERE id > 1) SELECT * FROM people");
+  });
+
+  test("they are read like datasets, also by others, whatever the statement's WITH is called", async () => {
+    expect(await stack.rows("SELECT count(*) AS n FROM FEW")).toEqual([{ n: 5 }]);
+    expect(await stack.rows("SELECT id FROM fewer ORDER BY id")).toEqual([{ id: 2 }, { id: 3 }, { id: 4 }]);
+    const own =
+      "WITH people AS (SELECT 1::BIGINT AS id, 'x' AS name) SELECT (SELECT count(*) FROM people) AS a, (SELECT count(*) FROM main.few) AS b";
+    expect(await stack.rows(own)).toEqual([{ a: 1, b: 5 }]);
+    expect(await stack.rows("WITH few AS (SELECT 7 AS id) SELECT * FROM few")).toEqual([{ id: 7 }]);
+    expect(await stack.rows("SELECT f.id FROM few f JOIN fewer g USING (id) WHERE f.id = $1", [3])).toEqual([
+      { id: 3 },
+    ]);
+  });
+
+  test("what a statement asks of a dataset is not asked of the same one within a view", async () => {
+    const objects = [];
+    for (let id = 0; id < 10; id++) {
+      const [object] = (await stack.dataset("part", `SELECT ${id}::BIGINT AS id`)).objects;
+      // By statistics objects are left out.
+      const statistics = [{ column: "id", field_id: 1, null_count: 0, min: `${id}`, max: `${id}` }];
+      const { schema_id: _, ...plain } = object ?? expect.unreachable();
+      objects.push({ ...plain, statistics });
+    }
+    const columns = [{ name: "id", type: "BIGINT", nullable: true }];
+    await stack.catalogd.peer.verbs.register({ name: "parts", columns, objects });
+    await made("low_parts", "SELECT id FROM parts WHERE id < 5");
+    const both =
+      "SELECT (SELECT count(*) FROM parts WHERE id = 9) AS a, (SELECT count(*) FROM low_parts) AS b";
+    expect(await stack.rows(both)).toEqual([{ a: 1, b: 5 }]);
+  });
+
+  test("they are listed with their columns, and described as they are now", async () => {
+    const sql =
+      "SELECT column_name, data_type FROM information_schema.columns WHERE table_name = 'fewer' ORDER BY ordinal_position";
+    expect(await stack.rows(sql)).toEqual([
+      { column_name: "id", data_type: "BIGINT" },
+      { column_name: "name", data_type: "VARCHAR" },
+    ]);
+    expect(await refused("SHOW TABLES")).toContain("fewer");
+    expect((await stack.rows("DESCRIBE few")).length).toBe(2);
+    const list = (await (await send("GET", "/catalog/views")).json()) as { views: { name: string }[] };
+    expect(list.views.map(({ name }) => name)).toEqual(["few", "fewer", "low_parts"]);
+  });
+
+  test("versions, a condition, and a drop that is told to whoever reads it", async () => {
+    expect((await made("temporary", "SELECT 1 AS a")).version).toBe(1);
+    expect((await view("temporary", "SELECT 2 AS a", { "if-match": '"9"' })).status).toBe(412);
+    expect(
+      (await (await view("temporary", "SELECT 2 AS a", { "if-match": '"1"' })).json()) as unknown,
+    ).toMatchObject({ version: 2 });
+    expect(await stack.rows("SELECT a FROM temporary")).toEqual([{ a: 2 }]);
+    await made("above", "SELECT a FROM temporary");
+    await send("PUT", "/queries/of_view", { sql: "SELECT a FROM above" });
+    const etag = (await send("GET", "/queries/of_view.csv")).headers.get("etag") ?? "";
+    await made("temporary", "SELECT 3 AS a");
+    const again = await send("GET", "/queries/of_view.csv", undefined, { "if-none-match": etag });
+    expect([again.status, await again.text()]).toEqual([200, "a\n3\n"]);
+    expect((await send("DELETE", "/catalog/views/temporary")).status).toBe(200);
+    expect(await refused("SELECT * FROM above")).toContain("view 'above': there is no dataset 'temporary'");
+    expect((await send("GET", "/catalog/views/temporary")).status).toBe(404);
+    expect(
+      ((await (await send("GET", "/catalog/views/temporary?version=1")).json()) as { sql: string }).sql,
+    ).toBe("SELECT 1 AS a");
+  });
+
+  test("a view whose dataset was dropped names both", async () => {
+    await stack.dataset("passing", "SELECT 1 AS id");
+    await made("on_passing", "SELECT id FROM passing");
+    await stack.catalogd.peer.verbs.drop({ name: "passing" });
+    expect(await refused("SELECT * FROM on_passing")).toContain(
+      "view 'on_passing': there is no dataset 'passing'",
+    );
+  });
+
+  test("names are of datasets or of views", async () => {
+    expect(await (await view("People", "SELECT 1 AS a")).text()).toContain("there is a dataset 'people'");
+    expect(await (await view("FEW", "SELECT 1 AS a")).text()).toContain("differs only by case");
+    await expect(stack.dataset("few", "SELECT 1 AS id")).rejects.toThrow("there is a view 'few'");
+    expect((await view("pg_class", "SELECT 1 AS a")).status).toBe(400);
+  });
+
+  test("circles are refused, when they are made and when they are read", async () => {
+    expect(await (await view("self", "SELECT * FROM self")).text()).toContain("in a circle: self → self");
+    await made("one", "SELECT 1 AS a");
+    await made("two", "SELECT * FROM one");
+    expect(await (await view("one", "SELECT * FROM two")).text()).toContain("in a circle: one → two → one");
+    expect(await (await view("one", "SELECT * FROM ONE")).text()).toContain("in a circle: one → one");
+    // Two who make one at the same time are not seen by one another.
+    const columns = [{ name: "a", type: "INTEGER" }];
+    await stack.catalogd.peer.verbs.define({ kind: "view", name: "one", sql: "SELECT * FROM two", columns });
+    expect(await refused("SELECT * FROM two")).toContain("in a circle: two → one → two");
+  });
+
+  test("nesting and joins are bounded with what views hold", async () => {
+    await made("v0", "SELECT 1 AS a");
+    for (let at = 1; at <= 15; at++) await made(`v${at}`, `SELECT * FROM v${at - 1}`);
+    expect(await stack.rows("SELECT a FROM v15")).toEqual([{ a: 1 }]);
+    expect(await (await view("v16", "SELECT * FROM v15")).text()).toContain("nest deeper than 16");
+    const joins = Array.from({ length: 30 }, (_, at) => `v0 AS t${at}`).join(" NATURAL JOIN ");
+    await made("wide", `SELECT count(*) AS n FROM ${joins}`);
+    expect(await stack.rows("SELECT n FROM wide")).toEqual([{ n: 1 }]);
+    expect(await refused("SELECT 1 FROM wide, wide b, wide c")).toContain("too complex to plan");
+  });
+
+  test.each([
+    ["SELECT $1 AS a", "save a query for that"],
+    ["EXPLAIN SELECT 1", "EXPLAIN"],
+    ["SHOW TABLES", "lists of tables"],
+    ["SELECT * FROM information_schema.tables", "lists of tables"],
+    ["SELECT 1 AS a; SELECT 2", "one statement"],
+    ["SELECT 1 AS a) SELECT 2 AS b --", "sql_error"],
+    ["SELECT 1 AS a) , x AS (SELECT 2", "sql_error"],
+    ["SELECT * FROM read_text('/etc/passwd')", "read_text"],
+    ["FROM '/etc/passwd'", "passwd"],
+    ["SELECT * FROM lakehouse.tables", "lists of tables"],
+    ['SELECT 1 AS ""', "sql"],
+    ["INSERT INTO people VALUES (1)", "not_allowed"],
+    ["", "sql"],
+  ])("%s is no view", async (sql, says) => {
+    const response = await view("escape", sql);
+    expect([response.ok, await response.text()]).toEqual([false, expect.stringContaining(says)]);
+  });
+
+  test("what the catalog keeps is checked again when it is read", async () => {
+    const columns = [{ name: "a", type: "INTEGER" }];
+    for (const sql of [
+      "SELECT 1 AS a) SELECT * FROM duckdb_settings() --",
+      "FROM read_text('/etc/passwd')",
+      "FROM duckdb_settings()",
+    ]) {
+      await stack.catalogd.peer.verbs.define({ kind: "view", name: "sly", sql, columns });
+      const response = await stack.sql("SELECT * FROM sly");
+      expect([response.ok, await response.text()]).toEqual([false, expect.stringContaining("view 'sly'")]);
+    }
   });
 });

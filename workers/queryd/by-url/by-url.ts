@@ -10,9 +10,9 @@ import { searchOf } from "../../../runtime/contract/contract.ts";
 import type { Limiter } from "../../../runtime/scheduling/scheduling.ts";
 import type { Catalogd } from "../../catalogd/contract.ts";
 import type { Queryd } from "../contract.ts";
-import { type Components, checkWhere, limited, type SqlQuery } from "../queries/queries.ts";
+import { type Components, checkWhere, isVolatile, limited, type SqlQuery } from "../queries/queries.ts";
 import { datasetEtag, datasetSql, fileOf, formatsByName, versionName } from "./dataset.ts";
-import { filled, isVolatile, refuseSearch, savedFile, shown } from "./saved.ts";
+import { filled, refuseSearch, savedFile, shown } from "./saved.ts";
 
 export { savedVerbs } from "./saved.ts";
 

@@ -6,15 +6,19 @@ import { pageById } from "../../../runtime/pages/pages.ts";
 import type { Catalogd, Defined } from "../../catalogd/contract.ts";
 import type { Queryd } from "../contract.ts";
 import type { Described } from "../engine/engine.ts";
+import { checkViewColumns } from "../queries/queries.ts";
 import { type FormatName, fileOf } from "./dataset.ts";
 import { checkDeclared, parametersIn, reservedNames, valuesOf, withTypes } from "./parameters.ts";
 
-type SavedVerbs = Pick<VerbsOf<Queryd>, "putQuery" | "savedQueries" | "dropQuery">;
+type SavedVerbs = Pick<
+  VerbsOf<Queryd>,
+  "putQuery" | "savedQueries" | "dropQuery" | "putView" | "view" | "views" | "dropView"
+>;
 
 interface Parts {
   catalogd: Pick<ClientOf<Catalogd>, "define" | "undefine" | "definition" | "definitions">;
   /** The columns and parameters of a statement; throws as a query does that may not run. */
-  describe: (sql: string, signal: AbortSignal) => Promise<Described>;
+  describe: (statement: { sql: string; as?: string }, signal: AbortSignal) => Promise<Described>;
 }
 
 export function savedVerbs({ catalogd, describe }: Parts): SavedVerbs {
@@ -25,7 +29,7 @@ export function savedVerbs({ catalogd, describe }: Parts): SavedVerbs {
         parameters,
         parametersIn(sql).map((place) => place.name),
       );
-      const described = await describe(withTypes(sql, parameters, "all"), signal);
+      const described = await describe({ sql: withTypes(sql, parameters, "all") }, signal);
       // What DuckDB takes for a parameter besides would have no value.
       checkDeclared(parameters, Object.keys(described.parameters));
       const columns = [...described.columns];
@@ -36,9 +40,27 @@ export function savedVerbs({ catalogd, describe }: Parts): SavedVerbs {
       const { page, next } = pageById(definitions, asked, ({ name }) => name);
       return { queries: page.map(shown), ...next };
     },
+    putView: async ({ name, ...given }, { requestId, signal }) => {
+      const described = await describe({ sql: given.sql, as: name }, signal);
+      checkViewColumns(described.columns);
+      const columns = [...described.columns];
+      return asView(await catalogd.define({ kind: "view", name, ...given, columns }, { requestId, signal }));
+    },
+    view: async ({ name, version }, options) =>
+      asView(
+        await catalogd.definition({ kind: "view", name, ...(version !== undefined && { version }) }, options),
+      ),
+    views: async (asked, options) => {
+      const { definitions } = await catalogd.definitions({ kind: "view" }, options);
+      const { page, next } = pageById(definitions, asked, ({ name }) => name);
+      return { views: page.map(asView), ...next };
+    },
+    dropView: (given, options) => catalogd.undefine({ kind: "view", ...given }, options),
     dropQuery: (given, options) => catalogd.undefine({ kind: "query", ...given }, options),
   };
 }
+
+const asView = ({ kind: _, parameters: __, ...rest }: Static<typeof Defined>) => rest;
 
 export const shown = ({ kind: _, ...rest }: Static<typeof Defined>) => rest;
 
@@ -60,12 +82,6 @@ export function filled(
     of: JSON.stringify([name, version, params]),
   };
 }
-
-/** The text has a word by which it may give other rows from the same data: the time, chance, the session. */
-export const isVolatile = (sql: string): boolean =>
-  /\b(now|today|tomorrow|yesterday|age|ago|random|setseed|uuid\w*|gen_random_uuid|current\w*|get_current\w*|local(time|timestamp)|transaction_timestamp|txid_current|user|session_user|stats|tablesample|sample|pg_\w+|information_schema|show|explain)\b/i.test(
-    sql,
-  );
 
 /** For whoever asks for parts of a definition as if it were rows. */
 export function refuseSearch(search: URLSearchParams, name: string): void {

@@ -3,7 +3,7 @@ export { resolveDatasets, withObjects } from "./datasets.ts";
 export { isLive, type LiveTables, openLiveTables } from "./live-tables.ts";
 export { createOpenTables, hasSchema, type OpenTables, schemaViews } from "./open-tables.ts";
 export { pastName, pastNameHint } from "./past-name.ts";
-export { type Catalog, createCatalog, type Manifest, type Snapshot } from "./snapshots.ts";
+export { type Catalog, createCatalog, type Manifest, type Snapshot, type View } from "./snapshots.ts";
 export {
   allTables,
   hasSystemView,

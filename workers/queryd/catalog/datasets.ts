@@ -36,7 +36,7 @@ export async function resolveDatasets(lookup: Lookup): Promise<Map<string, Manif
     const asked = past.get(fold(name));
     const manifest = asked ? asked.manifest : find(name, snapshot);
     const isOwn = cteNames.has(fold(name)) || systemRelation(fold(name)) !== undefined;
-    if (!manifest && isOwn) continue;
+    if (!manifest && (isOwn || snapshot.views.has(fold(name)))) continue;
     if (!manifest) throw unknown(name, lookup, asked?.problem);
     const before = byFolded.get(fold(name));
     if (before && before !== manifest)
@@ -135,7 +135,8 @@ function unknown(name: string, lookup: Lookup, problem: string | undefined): Ser
   if (closed)
     return fail("unavailable", `dataset '${closed.name}' cannot be read now: ${closed.reason}`, details);
   const plain = pastName(name, hasSchema(name))?.name ?? name;
-  const near = suggestionsFor(plain, [...snapshot.datasets.keys()]);
+  const views = [...snapshot.views.values()].map((view) => view.name);
+  const near = suggestionsFor(plain, [...snapshot.datasets.keys(), ...views]);
   const hint = near.length > 0 ? `; did you mean ${near.join(" or ")}?` : "; SHOW TABLES lists them";
   return fail(
     "sql_error",

@@ -2,11 +2,13 @@
 import type { Static } from "@sinclair/typebox";
 import type { Peer } from "../../../runtime/contract/contract.ts";
 import { fail, ServiceError } from "../../../runtime/errors/errors.ts";
+import { fold } from "../../../runtime/sql/sql.ts";
 import { describe, type Log } from "../../../runtime/telemetry/telemetry.ts";
 import type {
   Catalogd,
   Manifest as ManifestSchema,
   Unreadable as UnreadableSchema,
+  View as ViewSchema,
 } from "../../catalogd/contract.ts";
 import { operationsShape } from "./live-tables.ts";
 import type { OpenFiles } from "./open-tables.ts";
@@ -18,11 +20,14 @@ export type Manifest = Static<typeof ManifestSchema> & {
   /** Of objects that are files of queryd itself: where they are, by key. */
   files?: ReadonlyMap<string, string>;
 };
+export type View = Pick<Static<typeof ViewSchema>, "name" | "version" | "created_at" | "sql" | "columns">;
 type Unreadable = Static<typeof UnreadableSchema>;
 
 export interface Snapshot {
   etag: string;
   datasets: ReadonlyMap<string, Manifest>;
+  /** By their folded names. */
+  views: ReadonlyMap<string, View>;
   /** Why datasets that are registered cannot be read, by name. */
   unreadable: ReadonlyMap<string, Unreadable>;
 }
@@ -71,7 +76,8 @@ export function createCatalog(options: {
       for (const name of reply.removed ?? []) datasets.delete(name);
       for (const manifest of reply.manifests) datasets.set(manifest.name, manifest);
       datasets.set(operationsShape.name, operationsShape);
-      const fresh = { etag: reply.catalog_etag, datasets, unreadable: unreadableOf(reply) };
+      const views = reply.views ? viewsOf(reply) : (snapshot?.views ?? new Map());
+      const fresh = { etag: reply.catalog_etag, datasets, views, unreadable: unreadableOf(reply) };
       await onChange(fresh);
       snapshot = fresh;
     }
@@ -111,10 +117,12 @@ export function createCatalog(options: {
     everything: async (asOf) => {
       const reply = await catalogd.verbs.snapshot({ as_of: asOf });
       const datasets = new Map(reply.manifests?.map((manifest) => [manifest.name, manifest]));
-      return { etag: reply.catalog_etag, datasets, unreadable: unreadableOf(reply) };
+      return { etag: reply.catalog_etag, datasets, views: viewsOf(reply), unreadable: unreadableOf(reply) };
     },
   };
 }
+
+const viewsOf = ({ views = [] }: { views?: View[] }) => new Map(views.map((view) => [fold(view.name), view]));
 
 const unreadableOf = ({ unreadable = [] }: { unreadable?: Unreadable[] }) =>
   new Map(unreadable.map((one) => [one.name, one]));

@@ -1,5 +1,5 @@
 /**
- * What DESCRIBE, SHOW TABLES and information_schema see: one view a dataset with its columns and no rows behind it.
+ * What DESCRIBE, SHOW TABLES and information_schema see: one view a dataset, and a view of somebody's, with its columns and no rows behind it.
  * Queries never read these views (see `prelude` in statement.ts); one that did would fail, not answer wrongly.
  */
 
@@ -10,7 +10,7 @@ import { describe, type Log } from "../../../runtime/telemetry/telemetry.ts";
 import type { AppliedViews, Session } from "../engine/engine.ts";
 import { EngineError } from "../errors/errors.ts";
 import { hasSchema, openQuery, schemaViews } from "./open-tables.ts";
-import type { Manifest, Snapshot } from "./snapshots.ts";
+import type { Manifest, Snapshot, View } from "./snapshots.ts";
 import { systemColumnsSql, systemViewStatements } from "./system-views.ts";
 
 interface Plan {
@@ -36,6 +36,12 @@ function planViews(before: AppliedViews, snapshot: Snapshot): Plan {
     const statement = shapeStatement(manifest);
     if (before.get(fold(manifest.name)) !== statement) statements.push(...schemaOf(manifest), statement);
     after.set(fold(manifest.name), statement);
+  }
+  for (const [folded, view] of snapshot.views) {
+    if (after.has(folded)) continue;
+    const statement = shapeStatement(view);
+    if (before.get(folded) !== statement) statements.push(statement);
+    after.set(folded, statement);
   }
   const gone = [...before.keys()].filter((name) => !after.has(name));
   return {
@@ -98,10 +104,10 @@ function viewOf(name: string): string {
 const schemaOf = ({ name }: Manifest): string[] =>
   hasSchema(name) ? [`CREATE SCHEMA IF NOT EXISTS ${quoteName(name.slice(0, name.indexOf(".")))}`] : [];
 
-const shapeStatement = (manifest: Manifest): string =>
+const shapeStatement = (manifest: Pick<Manifest, "name" | "columns"> | View): string =>
   `CREATE OR REPLACE VIEW ${viewOf(manifest.name)} AS SELECT ${nullColumns(manifest)} WHERE error('this view has no rows') IS NULL`;
 
-const nullColumns = ({ columns }: Manifest): string =>
+const nullColumns = ({ columns }: { columns: readonly { name: string; type: string }[] }): string =>
   columns.map(({ name, type }) => `CAST(NULL AS ${typeSql(type)}) AS ${quoteName(name)}`).join(", ");
 
 /** A dataset's columns with their types, and no rows. */

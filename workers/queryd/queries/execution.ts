@@ -2,7 +2,6 @@
 import { join } from "node:path";
 import { fail, ServiceError } from "../../../runtime/errors/errors.ts";
 import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
-import { fold } from "../../../runtime/sql/sql.ts";
 import {
   type Catalog,
   hasSchema,
@@ -31,6 +30,7 @@ import {
 } from "../statements/statements.ts";
 import { type Column, checkColumns, type Numbers } from "../values/values.ts";
 import { type Body, resultBody } from "./body.ts";
+import { viewSources } from "./expanded-views.ts";
 import { prepared } from "./preparation.ts";
 import { type ActiveQuery, withQueryId } from "./registry.ts";
 
@@ -101,16 +101,17 @@ export async function startQuery(
     if (etag !== undefined && query.tag?.known?.includes(etag))
       return { body: { unchanged: true }, ...tagged, stale, release };
     const hold = await versions.hold(used, session, active.signal, (name, manifest) =>
-      pruned(manifest, verdict.predicates.get(fold(name)), parameters),
+      pruned(manifest, ready.predicates(name), parameters),
     );
     held.push(hold);
     if (verdict.listing)
       await views.sync(session, query.asOf === undefined ? snapshot : await catalog.everything(query.asOf));
     const plain = hold.sources.filter(({ name }) => !hasSchema(name));
-    const sources = [...plain, ...systemSources(verdict.tables.keys())];
+    const viewed = viewSources(ready.views);
+    const sources = [...plain, ...viewed, ...systemSources(verdict.tables.keys())];
     const run: Run = { components, query, active, session, verdict, sources, used };
-    await checkBound({ verdict, used, parameters, mark: components.mark }, session).catch((cause) =>
-      Promise.reject(translate(run, cause, { sql: query.sql, prefixBytes: 0 })),
+    await checkBound({ verdict, used, parameters, mark: components.mark, views: viewed }, session).catch(
+      (cause) => Promise.reject(translate(run, cause, { sql: query.sql, prefixBytes: 0 })),
     );
     await views.showing(session, hold.sources);
     return { body: await start(run), ...tagged, stale, release };

@@ -12,7 +12,7 @@ import {
   type Statement,
 } from "../statements/statements.ts";
 import { withoutSchemas, withoutShowAll } from "./rewritten-names.ts";
-import { type Checked, checkTree } from "./syntax-tree.ts";
+import { type Checked, type Cost, checkTree } from "./syntax-tree.ts";
 
 export interface Verdict extends Omit<Checked, "schemas" | "showAll"> {
   statement: Statement;
@@ -29,8 +29,8 @@ export interface Verdict extends Omit<Checked, "schemas" | "showAll"> {
 }
 
 export interface Analysis {
-  /** Throws `sql_error` or `statement_not_allowed`. */
-  verdict: (sql: string, session: Session) => Promise<Verdict>;
+  /** Throws `sql_error` or `statement_not_allowed`. With the costs of the views that it reads, it costs as much more. */
+  verdict: (sql: string, session: Session, views?: ReadonlyMap<string, Cost>) => Promise<Verdict>;
   /** Throws `sql_error` unless the text is one expression, as it may stand in a WHERE. */
   expression: (text: string, session: Session) => Promise<void>;
 }
@@ -50,12 +50,13 @@ export function createAnalysis(mark: string): Analysis {
   let expected: string | undefined;
   return {
     expression: checkExpression,
-    verdict: async (sql, session) => {
-      const known = kept.get(sql);
+    verdict: async (sql, session, views) => {
+      const key = views ? `${JSON.stringify([...views])}\0${sql}` : sql;
+      const known = kept.get(key);
       if (known) return known;
       expected ??= await frameOf(mark, session);
-      const verdict = await analyse(sql, session, { mark, expected });
-      kept.set(sql, verdict);
+      const verdict = await analyse(sql, session, { mark, expected, ...(views && { views }) });
+      kept.set(key, verdict);
       return verdict;
     },
   };
@@ -90,8 +91,9 @@ const beforeExpression = "SELECT 1 WHERE abs(\n";
 async function analyse(
   sql: string,
   session: Session,
-  { mark, expected }: { mark: string; expected: string },
+  given: { mark: string; expected: string; views?: ReadonlyMap<string, Cost> },
 ): Promise<Verdict> {
+  const { mark, expected, views } = given;
   const statement = readStatement(sql);
   // What is checked is what runs: the tree of the marked statement, in which the caller's is one node.
   const marked = markedStatement(statement.body, [], { mark });
@@ -101,10 +103,10 @@ async function analyse(
   const { node } = place;
   delete place.node;
   if (frame(reply) !== expected) throw await refusal(statement, { sql, session });
-  const { schemas, showAll, ...checked } = check(node, { sql, prefixBytes: marked.prefixBytes });
+  const { schemas, showAll, ...checked } = check(node, { sql, prefixBytes: marked.prefixBytes }, views);
   // Schemas first: replacing SHOW ALL TABLES may move what follows it.
-  if (schemas.length > 0) return analyse(withoutSchemas(sql, schemas), session, { mark, expected });
-  if (showAll > 0) return analyse(withoutShowAll(sql, showAll), session, { mark, expected });
+  if (schemas.length > 0) return analyse(withoutSchemas(sql, schemas), session, given);
+  if (showAll > 0) return analyse(withoutShowAll(sql, showAll), session, given);
   return {
     ...checked,
     statement,
@@ -117,9 +119,9 @@ async function analyse(
 }
 
 /** Checks the tree; positions are those in the caller's text. */
-function check(node: unknown, origin: Origin): Checked {
+function check(node: unknown, origin: Origin, views?: ReadonlyMap<string, Cost>): Checked {
   try {
-    const { tables, schemas, ...rest } = checkTree(node);
+    const { tables, schemas, ...rest } = checkTree(node, views);
     const moved = [...tables].map(
       ([name, at]) => [name, at === undefined ? at : at - origin.prefixBytes] as const,
     );

@@ -15,7 +15,7 @@ import {
 } from "../catalog/catalog.ts";
 import type { Session } from "../engine/engine.ts";
 import { EngineError, kindOf } from "../errors/errors.ts";
-import { markedStatement, type Parameter, withValues } from "../statements/statements.ts";
+import { markedStatement, type Parameter, type Source, withValues } from "../statements/statements.ts";
 import type { Verdict } from "./analysis.ts";
 import { tableFunctions } from "./name-lists.ts";
 
@@ -26,6 +26,8 @@ interface Bound {
   /** The values of the parameters by name. */
   parameters: ReadonlyMap<string, Parameter>;
   mark: string;
+  /** Views that it reads, in their order. */
+  views: readonly Source[];
 }
 
 /** Combinations of versions and types that are remembered for one statement. */
@@ -45,7 +47,7 @@ interface PlanReply {
  * is an `EngineError`, with the byte in the caller's text.
  */
 export async function checkBound(bound: Bound, session: Pick<Session, "rows" | "execute">): Promise<void> {
-  const { verdict, used, parameters, mark } = bound;
+  const { verdict, used, parameters, mark, views } = bound;
   const key = keyOf(bound);
   if (verdict.bound.has(key)) return;
   const { body } = verdict.statement;
@@ -54,7 +56,7 @@ export async function checkBound(bound: Bound, session: Pick<Session, "rows" | "
   const shown = schemaViews(empty);
   if (shown.length > 0) await session.execute(shown);
   const plain = empty.filter(({ name }) => !hasSchema(name));
-  const sources = [...plain, ...systemSources(verdict.tables.keys())];
+  const sources = [...plain, ...views, ...systemSources(verdict.tables.keys())];
   const { sql, prefixBytes } = markedStatement(written.sql, sources, { mark });
   const [[text = "null"] = []] = await session.rows(planSql, [sql]);
   const reply: PlanReply = JSON.parse(text);
@@ -72,11 +74,12 @@ export async function checkBound(bound: Bound, session: Pick<Session, "rows" | "
   verdict.bound.add(key);
 }
 
-/** The datasets' versions and the parameters' types: all that the plan depends on beside the text. Hashed, as there may be many. */
-const keyOf = ({ used, parameters }: Bound): string => {
+/** The datasets' versions, the views and the parameters' types: all that the plan depends on beside the text. Hashed, as there may be many. */
+const keyOf = ({ used, parameters, views }: Bound): string => {
   const parts = [
     [...used].map(([as, { name, dataset_id, version }]) => [as, name, dataset_id, version]),
     [...parameters].map(([name, { type }]) => [name, type]),
+    views,
   ];
   return Bun.CryptoHasher.hash("sha256", JSON.stringify(parts), "hex");
 };

@@ -2,4 +2,5 @@
 export { type Analysis, createAnalysis, type Verdict } from "./analysis.ts";
 export { checkBound } from "./bound-plan.ts";
 export { jsonGuardStatements } from "./json-guards.ts";
+export type { Cost } from "./syntax-tree.ts";
 export { guardStatements } from "./value-guards.ts";

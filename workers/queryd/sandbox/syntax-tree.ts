@@ -22,6 +22,8 @@ export interface Checked {
   schemas: number[];
   /** How often SHOW ALL TABLES stands in it, for `withoutShowAll`. */
   showAll: number;
+  /** About what it takes to plan. */
+  cost: Cost;
 }
 
 /**
@@ -32,7 +34,7 @@ interface Scope {
   own: ReadonlyMap<string, Cost>;
   outer?: Scope;
 }
-interface Cost {
+export interface Cost {
   tables: number;
   joins: number;
 }
@@ -78,16 +80,16 @@ const expressions = new Set([
 ]);
 
 /**
- * Checks the tree of one statement. Throws `statement_not_allowed` or `sql_error`, with the byte in the parsed text as
+ * Checks the tree of one statement; `views` are the costs of views that it reads, by their folded names. Throws `statement_not_allowed` or `sql_error`, with the byte in the parsed text as
  * `details.position` where the tree says it.
  */
-export function checkTree(statement: unknown): Checked {
+export function checkTree(statement: unknown, views: ReadonlyMap<string, Cost> = new Map()): Checked {
   const walker = createWalker();
-  const cost = walker.walk(statement, { own: new Map() }, 0);
+  const cost = walker.walk(statement, { own: views }, 0);
   if (cost.joins > joinsMax) throw tooComplex(`${cost.joins} joins; at most ${joinsMax}`);
   if (cost.tables > tablesMax) throw tooComplex(`${cost.tables} tables; at most ${tablesMax}`);
   const { tables, cteNames, parameters } = walker;
-  return { tables, cteNames, parameters, ...walker.found() };
+  return { tables, cteNames, parameters, cost, ...walker.found() };
 }
 
 const tooComplex = (found: string) => fail("sql_error", `the statement is too complex to plan: ${found}`);

@@ -6,6 +6,7 @@ import { pastName } from "../../../../workers/queryd/catalog/past-name.ts";
 const snapshot = {
   etag: "1",
   datasets: new Map(),
+  views: new Map(),
   unreadable: new Map([
     [
       "Large",

@@ -125,8 +125,9 @@ describe("what DuckDB has bound", () => {
         wasBounded: false,
         bound: new Set<string>(),
         predicates: new Map(),
+        cost: { tables: 0, joins: 0 },
       };
-      return checkBound({ verdict, used: new Map(), parameters: new Map(), mark: "end" }, own);
+      return checkBound({ verdict, used: new Map(), parameters: new Map(), mark: "end", views: [] }, own);
     };
     try {
       await check("SELECT * FROM range(3), json_each('[1]')");
