@@ -9,12 +9,10 @@ import {
   internal,
   nextPage,
   pageFields,
-  post,
-  put,
   raw,
   t,
 } from "../../runtime/contract/contract.ts";
-import { DefinitionName, definitionFields, SavedQuery, View } from "../catalogd/contract.ts";
+import { keptStatements } from "./schemas/schemas.ts";
 
 export const Query = closed({
   query_id: t.String(),
@@ -209,21 +207,6 @@ export const queryd = contract("queryd", {
     headers: { "if-none-match": "304 where the answer has this etag." },
     answerHeaders: { ...answered.answerHeaders, etag: "Of the dataset's version and what is asked of it." },
   }),
-  putQuery: put("/queries/:name", {
-    resumable: "again",
-    refusals: [408, 409, 412, 422, 429],
-    summary:
-      "Saves a statement under a name, as its next version; its parameters have types and defaults. It may read what any statement may.",
-    headers: { "if-match": "Only where the latest version has one of these etags." },
-    params: closed({ name: DefinitionName }),
-    body: closed(definitionFields.query),
-    reply: SavedQuery,
-  }),
-  savedQueries: get("/queries", {
-    summary: "The saved queries by name.",
-    query: closed(pageFields),
-    reply: closed({ queries: t.Array(SavedQuery), ...nextPage }),
-  }),
   savedByUrl: raw(["GET"], "/queries/:name", {
     summary:
       "The rows of a saved query, as /queries/open_jobs.csv?state=IL: csv, json, ndjson, arrow or parquet, and its parameters by name. Without a format, the query itself; of either, `version` asks for an earlier one.",
@@ -246,41 +229,7 @@ export const queryd = contract("queryd", {
       etag: "Of what is asked and of the versions that answer it; none where the statement asks for the time or for chance.",
     },
   }),
-  dropQuery: del("/queries/:name", {
-    summary: "Drops a saved query. The next one of its name has the next version.",
-    refusals: [412],
-    params: closed({ name: DefinitionName }),
-    query: closed(definitionFields.condition),
-    reply: closed({ name: DefinitionName }),
-  }),
-  putView: post("/catalog/views", {
-    resumable: "again",
-    refusals: [408, 409, 412, 422, 429],
-    summary:
-      "Makes a view, or its next version: a statement that is read like a dataset. It may read datasets and other views, and has no name that a dataset has.",
-    headers: { "if-match": "Only where the latest version has one of these etags." },
-    body: closed({ name: DefinitionName, ...definitionFields.view }),
-    reply: View,
-  }),
-  views: get("/catalog/views", {
-    summary: "The views by name.",
-    query: closed(pageFields),
-    reply: closed({ views: t.Array(View), ...nextPage }),
-  }),
-  view: get("/catalog/views/:name", {
-    summary: "A view: its latest version, or one of the latest fifty.",
-    params: closed({ name: DefinitionName }),
-    query: closed({ version: t.Optional(t.Integer({ minimum: 1 })) }),
-    reply: View,
-    etag: ({ version }: { version: number }) => String(version),
-  }),
-  dropView: del("/catalog/views/:name", {
-    summary: "Drops a view. Views and queries that read it say so when they are read.",
-    refusals: [412],
-    params: closed({ name: DefinitionName }),
-    query: closed(definitionFields.condition),
-    reply: closed({ name: DefinitionName }),
-  }),
+  ...keptStatements,
   queries: get("/sql/queries", {
     summary: "Queries under way and the latest that ended, newest first.",
     query: closed(pageFields),

@@ -1,0 +1,56 @@
+/** Endpoints for statements that are kept under a name: saved queries and views. */
+import { closed, del, get, nextPage, pageFields, post, put, t } from "../../../runtime/contract/contract.ts";
+import { DefinitionName, definitionFields, SavedQuery, View } from "../../catalogd/contract.ts";
+
+export const keptStatements = {
+  putQuery: put("/queries/:name", {
+    resumable: "again",
+    refusals: [408, 409, 412, 422, 429],
+    summary:
+      "Saves a statement under a name, as its next version; its parameters have types and defaults. It may read what any statement may.",
+    headers: { "if-match": "Only where the latest version has one of these etags." },
+    params: closed({ name: DefinitionName }),
+    body: closed(definitionFields.query),
+    reply: SavedQuery,
+  }),
+  savedQueries: get("/queries", {
+    summary: "The saved queries by name.",
+    query: closed(pageFields),
+    reply: closed({ queries: t.Array(SavedQuery), ...nextPage }),
+  }),
+  dropQuery: del("/queries/:name", {
+    summary: "Drops a saved query. The next one of its name has the next version.",
+    refusals: [412],
+    params: closed({ name: DefinitionName }),
+    query: closed(definitionFields.condition),
+    reply: closed({ name: DefinitionName }),
+  }),
+  putView: post("/catalog/views", {
+    resumable: "again",
+    refusals: [408, 409, 412, 422, 429],
+    summary:
+      "Makes a view, or its next version: a statement that is read like a dataset. It may read datasets and other views, and has no name that a dataset has.",
+    headers: { "if-match": "Only where the latest version has one of these etags." },
+    body: closed({ name: DefinitionName, ...definitionFields.view }),
+    reply: View,
+  }),
+  views: get("/catalog/views", {
+    summary: "The views by name.",
+    query: closed(pageFields),
+    reply: closed({ views: t.Array(View), ...nextPage }),
+  }),
+  view: get("/catalog/views/:name", {
+    summary: "A view: its latest version, or one of the latest fifty.",
+    params: closed({ name: DefinitionName }),
+    query: closed({ version: t.Optional(t.Integer({ minimum: 1 })) }),
+    reply: View,
+    etag: ({ version }: { version: number }) => String(version),
+  }),
+  dropView: del("/catalog/views/:name", {
+    summary: "Drops a view. Views and queries that read it say so when they are read.",
+    refusals: [412],
+    params: closed({ name: DefinitionName }),
+    query: closed(definitionFields.condition),
+    reply: closed({ name: DefinitionName }),
+  }),
+};
