@@ -40,16 +40,14 @@ export const SqlRequest = closed({
   /** Where it runs: `local`, the default, or one of `[queryd.engines.*]`, in whose SQL it is then. Never chosen for the caller. */
   engine: t.Optional(t.String({ minLength: 1, maxLength: 64 })),
   timeout_ms: t.Optional(t.Integer({ minimum: 1 })),
-  /** The most rows to answer with. */
   limit: t.Optional(t.Integer({ minimum: 0, maximum: 2 ** 52 })),
 });
 
 /** The same for a part of a version, as changes of rows read it: each object for itself. */
 export const PartRequest = closed({
   ...SqlRequest.properties,
-  /** Of a dataset's version that the statement names, as `jobs@3`: the objects alone that are read. */
+  /** Of a version that the statement names, as `jobs@3`: the objects alone that are read; of format 3 with ids of rows, if asked. */
   objects: t.Optional(t.Record(t.String(), t.Array(t.String({ maxLength: 1024 }), { maxItems: 100_000 }))),
-  /** Of these, in a table of format 3, also the ids of rows and the numbers of the snapshots that changed them last, as columns. */
   row_ids: t.Optional(t.Boolean()),
   /** Of `application/vnd.lakehouse.postgres`: how a client of PostgreSQL's protocol wants its rows. */
   postgres: t.Optional(
