@@ -228,6 +228,24 @@ export const queryd = contract("queryd", {
     },
   }),
   ...keptStatements,
+  functions: get("/sql/functions", {
+    summary: "The functions that statements may use, by name: what editors offer.",
+    reply: closed({
+      functions: t.Array(
+        closed({
+          name: t.String(),
+          kind: t.Union([
+            t.Literal("scalar"),
+            t.Literal("aggregate"),
+            t.Literal("table"),
+            t.Literal("macro"),
+          ]),
+          parameters: t.Array(t.String(), { description: "Of its shortest form." }),
+          description: t.Optional(t.String()),
+        }),
+      ),
+    }),
+  }),
   queries: get("/sql/queries", {
     summary: "Queries under way and the latest that ended, newest first.",
     query: closed(pageFields),

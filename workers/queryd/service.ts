@@ -20,6 +20,7 @@ import {
   createQueries,
   describeStatement,
   limited,
+  listFunctions,
   openComponents,
   type Queries,
   type SqlQuery,
@@ -83,6 +84,8 @@ export async function createQueryd(deps: QuerydDeps): Promise<Running<Queryd>> {
         const { page, next } = pageOf(queries.list(), asked, ({ query_id: id }) => id);
         return { queries: page, ...next };
       },
+      functions: (_, { signal }) =>
+        limited(limiter, signal, async () => ({ functions: await listFunctions(components, signal) })),
       interrupt: async ({ id }) => queries.interrupt(id),
       expressions: ({ texts }, { signal }) =>
         limited(limiter, signal, async () => {

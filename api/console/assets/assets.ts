@@ -43,6 +43,7 @@ const assets: ReadonlyMap<string, Asset> = new Map([
   ["page.js", island("../browser/page-island.ts")],
   ["grid.js", island("../browser/grid-island.ts")],
   ["sql.js", island("../sql/editor-island.ts")],
+  ["format.js", island("../sql/format-island.ts")],
   ["upload.js", island("../upload/upload-island.ts")],
   ["chat.js", island("../chat/chat-island.ts")],
   ["home.js", island("../home/progress-island.ts")],

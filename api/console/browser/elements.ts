@@ -47,3 +47,24 @@ export function notice(text: string, isFailure = false): void {
   byId("notices").append(made);
   if (!isFailure) setTimeout(() => made.remove(), 6000);
 }
+
+/** Asks in a dialog; whoever closes it otherwise says no. */
+export function confirmed(says: string, does: string): Promise<boolean> {
+  const yes = element("button", { value: "yes", className: "danger", textContent: does });
+  const no = element("button", { value: "", textContent: "Cancel", autofocus: true });
+  const form = element(
+    "form",
+    { method: "dialog" },
+    element("p", {}, says),
+    element("p", { className: "row" }, no, yes),
+  );
+  const dialog = element("dialog", { ariaLabel: "Are you sure?" }, form);
+  document.body.append(dialog);
+  dialog.showModal();
+  return new Promise((resolve) => {
+    dialog.onclose = () => {
+      resolve(dialog.returnValue === "yes");
+      dialog.remove();
+    };
+  });
+}

@@ -1,28 +1,7 @@
 /** What every page can do: requests by buttons and forms, asking first where that is due; and going places by keyboard. */
 import "htmx.org/dist/htmx.esm.js";
 import { call, told } from "./api.ts";
-import { byId, element, filled, notice } from "./elements.ts";
-
-/** Asks in a dialog; whoever closes it otherwise says no. */
-function confirmed(says: string, does: string): Promise<boolean> {
-  const yes = element("button", { value: "yes", className: "danger", textContent: does });
-  const no = element("button", { value: "", textContent: "Cancel", autofocus: true });
-  const form = element(
-    "form",
-    { method: "dialog" },
-    element("p", {}, says),
-    element("p", { className: "row" }, no, yes),
-  );
-  const dialog = element("dialog", { ariaLabel: "Are you sure?" }, form);
-  document.body.append(dialog);
-  dialog.showModal();
-  return new Promise((resolve) => {
-    dialog.onclose = () => {
-      resolve(dialog.returnValue === "yes");
-      dialog.remove();
-    };
-  });
-}
+import { byId, confirmed, element, filled, notice } from "./elements.ts";
 
 async function act(button: HTMLButtonElement): Promise<void> {
   const { method = "POST", path = "", body, says, to, notice: said } = button.dataset;

@@ -2,11 +2,20 @@
 import UPlot from "uplot";
 import type { Rows } from "../browser/browser.ts";
 import { element } from "../browser/browser.ts";
+import { sql as says } from "../texts/texts.ts";
 
 /** Beyond so many points a picture shows no more. */
 const pointsMax = 200_000;
 const binsOfHistogram = 40;
 const [height, barShare] = [280, 0.8];
+
+/** The columns that say where a row is, by their names; undefined where there are none. */
+export function placesOf({ columns }: Pick<Rows, "columns">): { lat: string; lon: string } | undefined {
+  const named = (words: string) =>
+    columns.find(({ name }) => new RegExp(`(^|_)(${words})$`, "i").test(name))?.name;
+  const [lat, lon] = [named("lat|latitude"), named("lon|lng|long|longitude")];
+  return lat === undefined || lon === undefined ? undefined : { lat, lon };
+}
 
 export function drawChart(
   place: HTMLElement,
@@ -24,8 +33,12 @@ export function drawChart(
     return;
   }
   const ys = numbers(y);
+  if (kind === "map") {
+    map(place, { lons: numbers(x), lats: ys, labels: [x, y] });
+    return;
+  }
   if (ys.every(Number.isNaN)) {
-    tell(place, `${y} has no numbers: choose another column for y.`);
+    tell(place, says.noNumbers(y, says.y));
     return;
   }
   const isTime = /^(DATE|TIMESTAMP)/.test(typeOf(x));
@@ -47,7 +60,7 @@ export function drawChart(
 function histogram(place: HTMLElement, all: readonly number[], label: string): void {
   const numbers = all.filter((value) => Number.isFinite(value));
   if (numbers.length === 0) {
-    tell(place, `${label} has no numbers: choose another column for x.`);
+    tell(place, says.noNumbers(label, says.x));
     return;
   }
   const [least, most] = numbers.reduce(
@@ -61,7 +74,51 @@ function histogram(place: HTMLElement, all: readonly number[], label: string): v
     counts[bin] = (counts[bin] ?? 0) + 1;
   }
   const middles = counts.map((_, at) => least + (at + 0.5) * width);
-  plot(place, "bar", { data: [middles, counts], labels: [label, "rows"], isTime: false });
+  plot(place, "bar", { data: [middles, counts], labels: [label, says.rows], isTime: false });
+}
+
+/** Room around the outermost places, as a share of what they span; of one place alone, in degrees. */
+const [mapMargin, mapLeast] = [0.1, 0.05];
+
+/** Equirectangular: a degree of longitude is as long as the middle latitude makes it. */
+function map(
+  place: HTMLElement,
+  { lons, lats, labels }: { lons: number[]; lats: number[]; labels: readonly [string, string] },
+): void {
+  const found = lons.flatMap((lon, at) => {
+    const lat = lats[at] ?? Number.NaN;
+    return Math.abs(lon) <= 180 && Math.abs(lat) <= 90 ? [{ lon, lat }] : [];
+  });
+  if (found.length === 0) {
+    tell(place, says.noPlaces(labels[1], labels[0]));
+    return;
+  }
+  found.sort((a, b) => a.lon - b.lon);
+  const span = (values: readonly number[]) => {
+    const [least, most] = values.reduce(
+      ([a, b], value) => [Math.min(a, value), Math.max(b, value)],
+      [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY],
+    );
+    return { middle: (least + most) / 2, half: ((most - least) / 2) * (1 + mapMargin) + mapLeast };
+  };
+  const [x, y] = [span(found.map(({ lon }) => lon)), span(found.map(({ lat }) => lat))];
+  const shrink = Math.cos((y.middle * Math.PI) / 180);
+  const rangeOf =
+    (axis: "x" | "y") =>
+    (plot: UPlot): [number, number] => {
+      // Degrees of latitude in a pixel, for both axes the larger of what each needs.
+      const { width, height: tall } = plot.bbox;
+      const scale = Math.max((x.half * shrink) / (width || 1), y.half / (tall || 1));
+      const half = axis === "x" ? (scale * width) / shrink : scale * tall;
+      const { middle } = axis === "x" ? x : y;
+      return [middle - (half || x.half), middle + (half || y.half)];
+    };
+  plot(place, "scatter", {
+    data: [found.map(({ lon }) => lon), found.map(({ lat }) => lat)],
+    labels: [says.degrees(labels[0]), says.degrees(labels[1])],
+    isTime: false,
+    ranges: { x: rangeOf("x"), y: rangeOf("y") },
+  });
 }
 
 interface Plotted {
@@ -69,9 +126,10 @@ interface Plotted {
   labels: readonly [string, string];
   isTime: boolean;
   names?: string[];
+  ranges?: { x: (plot: UPlot) => [number, number]; y: (plot: UPlot) => [number, number] };
 }
 
-function plot(place: HTMLElement, kind: string, { data, labels, isTime, names }: Plotted): void {
+function plot(place: HTMLElement, kind: string, { data, labels, isTime, names, ranges }: Plotted): void {
   const ink = getComputedStyle(document.body).color;
   // A canvas takes no light-dark(): the colour of links is the accent as it is now.
   const accent = getComputedStyle(document.querySelector("a") ?? document.body).color;
@@ -97,9 +155,13 @@ function plot(place: HTMLElement, kind: string, { data, labels, isTime, names }:
       width: Math.max(300, place.clientWidth),
       height,
       scales: {
-        x: half > 0 ? { time: isTime, range } : { time: isTime },
-        // Bars stand on nothing.
-        y: kind === "bar" ? { range: (_, least, most) => [Math.min(0, least), Math.max(0, most)] } : {},
+        x: ranges ? { time: false, range: ranges.x } : half > 0 ? { time: isTime, range } : { time: isTime },
+        y: ranges
+          ? { range: ranges.y }
+          : // Bars stand on nothing.
+            kind === "bar"
+            ? { range: (_, least, most) => [Math.min(0, least), Math.max(0, most)] }
+            : {},
       },
       series: [{ label: labels[0] }, series as UPlot.Series],
       axes: [{ ...axis, ...named } as UPlot.Axis, axis],

@@ -1,4 +1,5 @@
 /** The SQL page: an editor that knows the datasets, several statements in tabs, results, charts and plans. */
+import { completeFromList } from "@codemirror/autocomplete";
 import { PostgreSQL, sql } from "@codemirror/lang-sql";
 import { syntaxHighlighting } from "@codemirror/language";
 import { Compartment } from "@codemirror/state";
@@ -16,9 +17,14 @@ import {
   showGrid,
   told,
 } from "../browser/browser.ts";
-import { drawChart } from "./chart.ts";
+import { sql as says } from "../texts/texts.ts";
+import { drawChart, placesOf } from "./chart.ts";
+import { remember, showHistory } from "./history.ts";
+import { createParameters } from "./parameters.ts";
 import { type PlanNode, showPlan } from "./plan.ts";
+import { openSaved } from "./saved.ts";
 import { openTabs } from "./tabs.ts";
+import { typingOverSelection } from "./typing.ts";
 
 interface Answer extends Rows {
   row_count: number;
@@ -26,8 +32,15 @@ interface Answer extends Rows {
   elapsed_ms: number;
 }
 
+interface SqlFunction {
+  name: string;
+  parameters: string[];
+  description?: string;
+}
+
 const nonce = document.querySelector<HTMLMetaElement>("meta[name=nonce]")?.content ?? "";
-const [language, marks] = [new Compartment(), new Compartment()];
+const [language, functions, marks] = [new Compartment(), new Compartment(), new Compartment()];
+const parameters = createParameters(byId("parameters"));
 const languageOf = (schema: Record<string, string[]>) =>
   sql({ dialect: PostgreSQL, schema, upperCaseKeywords: true });
 
@@ -48,14 +61,16 @@ const view = new EditorView({
     syntaxHighlighting(classHighlighter),
     basicSetup,
     language.of(languageOf({})),
+    functions.of([]),
     marks.of([]),
+    typingOverSelection,
     EditorView.lineWrapping,
     EditorView.contentAttributes.of({ "aria-label": "SQL" }),
     EditorView.updateListener.of((update) => {
       if (!update.docChanged) return;
       tabs.keep(view.state.doc.toString());
       mark(undefined);
-      showParameters();
+      parameters.show(statement().text);
     }),
   ],
 });
@@ -82,30 +97,17 @@ function mark(at: number | undefined): void {
   view.dispatch({ effects: marks.reconfigure(found) });
 }
 
-/** `$name` of the statement, outside quotes, each with a field. */
-function showParameters(): void {
-  const place = byId("parameters");
-  const bare = statement().text.replaceAll(/'[^']*'|"[^"]*"/g, "");
-  const names = [...new Set(Array.from(bare.matchAll(/\$([A-Za-z_]\w*)/g), ([, name = ""]) => name))];
-  const known = new Map(Array.from(place.querySelectorAll("input"), (input) => [input.name, input.value]));
-  if (names.join() === [...known.keys()].join()) return;
-  place.replaceChildren(
-    ...names.map((name) =>
-      element("label", {}, `$${name} `, element("input", { name, value: known.get(name) ?? "" })),
-    ),
-  );
-}
-
-/** Fields are JSON where they read so, and text otherwise. */
-function parameters(): Record<string, unknown> | undefined {
-  const inputs = [...byId("parameters").querySelectorAll("input")];
-  if (inputs.length === 0) return undefined;
-  return Object.fromEntries(
-    inputs.map(({ name, value }) => [
-      name,
-      /^(-?\d+(\.\d+)?|true|false|null)$/.test(value) ? JSON.parse(value) : value,
-    ]),
-  );
+/** The selection, or all, laid out; the library for it is loaded when it is first asked for. */
+async function format(): Promise<void> {
+  const { text, from } = statement();
+  try {
+    const { formatted } = (await import(byId("format").dataset.script ?? "")) as {
+      formatted: (text: string) => string;
+    };
+    view.dispatch({ changes: { from, to: from + text.length, insert: formatted(text) } });
+  } catch (cause) {
+    notice(cause instanceof Error ? cause.message : String(cause), true);
+  }
 }
 
 let running: AbortController | undefined;
@@ -122,12 +124,12 @@ async function working(work: (signal: AbortSignal) => Promise<void>): Promise<vo
   mark(undefined);
   const began = performance.now();
   const clock = setInterval(() => {
-    byId("told").textContent = `Running for ${((performance.now() - began) / 1000).toFixed(1)} s …`;
+    byId("told").textContent = says.runningFor(((performance.now() - began) / 1000).toFixed(1));
   }, 100);
   try {
     await work(own.signal);
   } catch (cause) {
-    if (own.signal.aborted) byId("told").textContent = "Cancelled.";
+    if (own.signal.aborted) byId("told").textContent = says.cancelled;
     else {
       byId("told").textContent = "";
       byId("failed").replaceChildren(element("p", { className: "failure", textContent: told(cause) }));
@@ -144,7 +146,7 @@ async function working(work: (signal: AbortSignal) => Promise<void>): Promise<vo
 }
 
 const requestOf = (text: string) => {
-  const params = parameters();
+  const params = parameters.values();
   return { sql: text, ...(params && { params }) };
 };
 
@@ -157,8 +159,11 @@ const run = () =>
     const body = { ...requestOf(text), limit };
     const response = await call("POST", "/v1/sql?shape=full&numbers=string", { body, signal });
     const answer = (await response.json()) as Answer;
-    byId("told").textContent =
-      `${answer.row_count.toLocaleString("en")} rows in ${Math.round(answer.elapsed_ms)} ms${answer.truncated ? "; there are more" : ""}`;
+    byId("told").textContent = says.rowsIn(
+      answer.row_count.toLocaleString("en"),
+      Math.round(answer.elapsed_ms),
+      answer.truncated,
+    );
     byId("plan").replaceChildren();
     showGrid(byId("result"), answer);
     offerChart(answer);
@@ -184,7 +189,7 @@ const download = (choice: string) =>
     });
     link.click();
     URL.revokeObjectURL(link.href);
-    byId("told").textContent = "Downloaded.";
+    byId("told").textContent = says.downloaded;
   });
 
 function offerChart(answer: Rows): void {
@@ -200,34 +205,33 @@ function offerChart(answer: Rows): void {
   const numeric = answer.columns.findIndex(({ type }, at) => at > 0 && isNumber(type));
   fill("chart-y", numeric < 0 ? Math.min(1, answer.columns.length - 1) : numeric);
   const value = (id: string) => byId<HTMLSelectElement>(id).value;
+  const kinds = byId<HTMLSelectElement>("chart-kind");
+  kinds.querySelector("[value=map]")?.remove();
+  const places = placesOf(answer);
+  if (places) kinds.append(element("option", { value: "map", textContent: says.map }));
   const draw = () =>
     drawChart(byId("chart"), answer, { kind: value("chart-kind"), x: value("chart-x"), y: value("chart-y") });
-  for (const id of ["chart-kind", "chart-x", "chart-y"]) byId(id).onchange = draw;
+  for (const id of ["chart-x", "chart-y"]) byId(id).onchange = draw;
+  kinds.onchange = () => {
+    // A map knows its columns.
+    if (places && kinds.value === "map") {
+      byId<HTMLSelectElement>("chart-x").value = places.lon;
+      byId<HTMLSelectElement>("chart-y").value = places.lat;
+    }
+    draw();
+  };
   draw();
-}
-
-const historyKey = "lakehouse.sql.history";
-const earlier = (): string[] => JSON.parse(localStorage.getItem(historyKey) ?? "[]");
-const historyMax = 50;
-function remember(text: string): void {
-  const all = [text, ...earlier().filter((each) => each !== text)].slice(0, historyMax);
-  localStorage.setItem(historyKey, JSON.stringify(all));
-  showHistory();
-}
-function showHistory(): void {
-  const first = element("option", { value: "", textContent: "…" });
-  const all = earlier().map((text) => element("option", { value: text, textContent: text.slice(0, 80) }));
-  byId("history").replaceChildren(first, ...all);
 }
 
 byId("run").onclick = () => void run();
 byId("explain").onclick = () => void explain();
 byId("cancel").onclick = () => running?.abort();
+byId("format").onclick = () => void format();
 byId("share").onclick = () => {
   const link = new URL("/sql", location.href);
   link.hash = `sql=${encodeURIComponent(view.state.doc.toString())}`;
   void navigator.clipboard.writeText(link.href).then(
-    () => notice("The link is in the clipboard."),
+    () => notice(says.shared),
     (cause) => notice(String(cause), true),
   );
 };
@@ -241,6 +245,13 @@ byId<HTMLSelectElement>("history").onchange = ({ target }) => {
   if (value !== "") setText(value);
 };
 showHistory();
+openSaved({
+  current: () => ({ text: view.state.doc.toString(), values: parameters.values() ?? {} }),
+  open: (text, defaults) => {
+    tabs.open(text);
+    parameters.fill(defaults);
+  },
+});
 
 // A link's statement is opened once: the address is the page's own afterwards.
 const link = new URLSearchParams(location.hash.slice(1));
@@ -266,4 +277,21 @@ void call("POST", "/v1/sql", {
       effects: language.reconfigure(languageOf(Object.fromEntries(rows.map(({ t, c }) => [t, c])))),
     }),
   )
+  .catch(() => undefined);
+
+// Functions, with what they take.
+void call("GET", "/v1/sql/functions")
+  .then(async (response) => (await response.json()) as { functions: SqlFunction[] })
+  .then(({ functions: all }) => {
+    const offered = all.map(({ name, parameters: takes, description }) => ({
+      label: name,
+      type: "function",
+      detail: `(${takes.join(", ")})`,
+      ...(description !== undefined && { info: description }),
+      // Tables and columns of the same beginning stand first.
+      boost: -1,
+    }));
+    const autocomplete = completeFromList(offered);
+    view.dispatch({ effects: functions.reconfigure(PostgreSQL.language.data.of({ autocomplete })) });
+  })
   .catch(() => undefined);

@@ -1,47 +1,62 @@
 /** @jsxImportSource hono/jsx */
 /** SQL: an editor, its results, and pictures of them. */
+import { asset } from "../assets/assets.ts";
 import { Layout, type PageContext } from "../parts/parts.ts";
+import { sql as says } from "../texts/texts.ts";
 
 export async function sql({ path, nonce }: PageContext) {
   return (
-    <Layout title="SQL" at={path} nonce={nonce} islands={["sql.js"]} styles={["uplot.css"]}>
-      <div id="tabs" role="tablist" aria-label="Statements"></div>
+    <Layout title={says.title} at={path} nonce={nonce} islands={["sql.js"]} styles={["uplot.css"]}>
+      <div id="tabs" role="tablist" aria-label={says.statements}></div>
       <div id="editor"></div>
       <div class="row" id="parameters"></div>
       <p class="row">
         <button type="button" id="run" class="primary" aria-keyshortcuts="Control+Enter">
-          Run <kbd>Ctrl Enter</kbd>
+          {says.run} <kbd>Ctrl Enter</kbd>
         </button>
         <button type="button" id="cancel" disabled>
-          Cancel
+          {says.cancel}
         </button>
         <button type="button" id="explain">
-          Explain
+          {says.explain}
+        </button>
+        <button type="button" id="format" data-script={asset("format.js")}>
+          {says.format}
         </button>
         <label>
-          At most{" "}
+          {says.atMost}{" "}
           <select id="limit">
-            <option value="1000">1,000 rows</option>
-            <option value="100000">100,000 rows</option>
-            <option value="1000000">1,000,000 rows</option>
+            {says.limits.map(([value, words]) => (
+              <option value={value}>{words}</option>
+            ))}
           </select>
         </label>
         <label>
-          Download{" "}
+          {says.download}{" "}
           <select id="download">
             <option value="">…</option>
-            <option value="text/csv csv">CSV</option>
-            <option value="application/json json">JSON</option>
-            <option value="application/x-ndjson ndjson">NDJSON</option>
-            <option value="application/vnd.apache.parquet parquet">Parquet</option>
-            <option value="application/vnd.apache.arrow.stream arrows">Arrow</option>
+            {says.formats.map(([value, words]) => (
+              <option value={value}>{words}</option>
+            ))}
           </select>
         </label>
         <button type="button" id="share">
-          Copy a link
+          {says.share}
         </button>
         <label>
-          Earlier{" "}
+          {says.saved}{" "}
+          <select id="saved">
+            <option value="">…</option>
+          </select>
+        </label>
+        <button type="button" id="save">
+          {says.save}
+        </button>
+        <button type="button" id="saved-drop" class="danger" disabled>
+          {says.drop}
+        </button>
+        <label>
+          {says.earlier}{" "}
           <select id="history">
             <option value="">…</option>
           </select>
@@ -51,24 +66,22 @@ export async function sql({ path, nonce }: PageContext) {
       <div id="failed" role="alert"></div>
       <div class="row" id="chart-fields" hidden>
         <label>
-          Chart{" "}
+          {says.chart}{" "}
           <select id="chart-kind">
-            <option value="">none</option>
-            <option value="line">line</option>
-            <option value="bar">bar</option>
-            <option value="scatter">scatter</option>
-            <option value="histogram">histogram</option>
+            {says.charts.map(([value, words]) => (
+              <option value={value}>{words}</option>
+            ))}
           </select>
         </label>
         <label>
-          x <select id="chart-x"></select>
+          {says.x} <select id="chart-x"></select>
         </label>
         <label>
-          y <select id="chart-y"></select>
+          {says.y} <select id="chart-y"></select>
         </label>
       </div>
       <div id="chart"></div>
-      <div class="grid" id="result" data-label="Result"></div>
+      <div class="grid" id="result" data-label={says.result}></div>
       <div id="plan"></div>
     </Layout>
   );

@@ -1,5 +1,6 @@
 /** Statements in tabs, kept in the browser: windows share them, and each shows its own. */
 import { element } from "../browser/browser.ts";
+import { sql as says } from "../texts/texts.ts";
 
 const key = "lakehouse.sql.statements";
 /** Which one this window shows: a window's own, as `sessionStorage` is. */
@@ -42,7 +43,7 @@ export function openTabs(place: HTMLElement, show: (text: string) => void): Tabs
   };
   const draw = () => {
     const tabs = read().map(({ id }, at) => {
-      const tab = element("button", { type: "button", role: "tab", textContent: `Statement ${at + 1}` });
+      const tab = element("button", { type: "button", role: "tab", textContent: says.statement(at + 1) });
       tab.setAttribute("aria-selected", String(id === shown));
       tab.onclick = () => select(id);
       tab.onkeydown = (event) => {
@@ -52,9 +53,9 @@ export function openTabs(place: HTMLElement, show: (text: string) => void): Tabs
     });
     place.replaceChildren(...tabs);
   };
-  const more = element("button", { type: "button", ariaLabel: "Another statement", textContent: "+" });
+  const more = element("button", { type: "button", ariaLabel: says.another, textContent: "+" });
   more.onclick = () => open("");
-  const less = element("button", { type: "button", ariaLabel: "Close this statement", textContent: "×" });
+  const less = element("button", { type: "button", ariaLabel: says.close, textContent: "×" });
   less.onclick = () => close(shown);
   place.after(element("span", { className: "row tab-tools" }, more, less));
   window.addEventListener("storage", draw);

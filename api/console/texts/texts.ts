@@ -1,4 +1,5 @@
 /** What the console says, in English, a file for each page: another language is another of these. */
 export { memory } from "./memory.ts";
 export { operations } from "./operations.ts";
+export { sql } from "./sql.ts";
 export { system } from "./system.ts";

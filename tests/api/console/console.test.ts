@@ -218,6 +218,55 @@ describe.skipIf(!browser)("the console", () => {
     await page.waitForSelector(".plan li");
   });
 
+  test("a statement is laid out, offered functions, saved under a name, opened again and dropped", async () => {
+    await runs("select name,city from workers where city=$city");
+    await page.fill("input[name=city]", "Gary");
+    await page.click("#format");
+    await page.waitForFunction(() => document.querySelectorAll(".cm-line").length > 3);
+    const lines = await page.locator(".cm-line").allTextContents();
+    expect(lines.map((line) => line.trim())).toEqual([
+      ...["SELECT", "name,", "city", "FROM", "workers", "WHERE", "city = $city"],
+    ]);
+    await page.click("#save");
+    await page.fill("dialog input >> nth=0", "not a name");
+    await page.click("dialog button >> text=Save");
+    await page.waitForSelector("dialog .failure");
+    browser?.faults();
+    await page.fill("dialog input >> nth=0", "of_city");
+    await page.fill("dialog input >> nth=1", hostile);
+    await page.click("dialog button >> text=Save");
+    await page.click("#notices >> text=Saved as of_city, version 1.");
+    expect(await (await fetch(at("/v1/queries/of_city.csv?city=Gary"))).text()).toContain("Gary");
+    await Promise.all([page.waitForResponse("**/v1/sql/functions"), page.goto(at("/sql"))]);
+    await page.selectOption("#saved", "of_city");
+    expect(await page.inputValue("input[name=city]")).toBe("Gary");
+    await page.click("#run");
+    await page.waitForSelector("#result >> text=Gary");
+    await page.click("#saved-drop");
+    await page.click("dialog button.danger");
+    await page.waitForSelector("#notices >> text=of_city is dropped.");
+    await page.click(".cm-content");
+    await page.keyboard.press("Control+a");
+    await page.keyboard.type("SELECT approx_quant");
+    await page.waitForSelector(".cm-tooltip-autocomplete >> text=approx_quantile");
+    await page.keyboard.press("Escape");
+    await harmless();
+  });
+
+  test("places are drawn on a map by their coordinates", async () => {
+    await runs("SELECT name, latitude, longitude FROM workers");
+    await page.waitForSelector("#result .rows .line");
+    await page.selectOption("#chart-kind", "map");
+    await page.waitForSelector(".uplot canvas");
+    expect(await page.textContent(".u-legend")).toContain("longitude, degrees");
+    expect(await page.inputValue("#chart-y")).toBe("latitude");
+    await page.selectOption("#chart-y", "name");
+    await page.waitForSelector("#chart >> text=name and longitude have no coordinates");
+    await runs("SELECT name FROM workers");
+    await page.waitForFunction(() => document.querySelectorAll("#chart-x option").length === 1);
+    expect(await page.locator("#chart-kind option[value=map]").count()).toBe(0);
+  });
+
   test("two windows keep their statements, and each shows its own", async () => {
     const other = await page.context().newPage();
     await runs("SELECT 1 AS mine");

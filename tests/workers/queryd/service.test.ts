@@ -51,6 +51,16 @@ describe("answers", () => {
   });
   afterAll(() => stack.stop());
 
+  test("functions that statements may use are listed, and no other", async () => {
+    const { functions } = await stack.queryd.peer.verbs.functions({});
+    const found = new Map(functions.map((each) => [each.name, each]));
+    expect(found.get("approx_quantile")?.kind).toBe("aggregate");
+    expect(found.get("lower")?.parameters).toHaveLength(1);
+    expect(found.get("range")).toBeDefined();
+    for (const name of ["read_csv", "getenv", "duckdb_functions", "query_table", "sleep_ms", "glob"])
+      expect([name, found.get(name)]).toEqual([name, undefined]);
+  });
+
   test("the default is an array of row objects", async () => {
     const response = await stack.sql("SELECT count(*) FROM workers");
     expect(await response.text()).toBe('[{"count_star()":5000}]');

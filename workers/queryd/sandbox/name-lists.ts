@@ -61,6 +61,10 @@ const denied = [
 ];
 export const deniedFunction = new RegExp(`^(${denied.join("|")})$`, "i");
 
+/** By its name alone; arguments may be refused besides. */
+export const isAllowedFunction = ({ name, kind }: { name: string; kind: string }): boolean =>
+  !deniedFunction.test(name) && (kind !== "table" || tableFunctions.has(name));
+
 /** Views that DuckDB finds without a schema; a WITH of the same name is refused too. */
 export const systemTables = /^(duckdb_\w*|pragma_\w*|sqlite_(temp_)?(master|schema)|pg_\w*)$/i;
 
