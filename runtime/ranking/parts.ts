@@ -42,5 +42,19 @@ const spellingShare = 2 / 3;
 export function scoreOf({ vector, sentence = vector, spelling, words }: Parts, weights: Weights): number {
   const meaning = (vector + sentence) / 2;
   const lexical = spellingShare * spelling + (1 - spellingShare) * words;
-  return (weights.vector * meaning + weights.lexical * lexical) / (weights.vector + weights.lexical);
+  return weightedMean([
+    [meaning, weights.vector],
+    [lexical, weights.lexical],
+  ]);
+}
+
+/** The parts, each with its weight; the weights need not add up to 1, and must not all be 0. */
+export function weightedMean(parts: readonly (readonly [part: number, weight: number])[]): number {
+  let sum = 0;
+  let whole = 0;
+  for (const [part, weight] of parts) {
+    sum += part * weight;
+    whole += weight;
+  }
+  return sum / whole;
 }

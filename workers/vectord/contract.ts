@@ -16,6 +16,7 @@ import {
   t,
 } from "../../runtime/contract/contract.ts";
 import {
+  AddBody,
   Added,
   Alias,
   Filter,
@@ -26,13 +27,18 @@ import {
   Metadata,
   Metric,
   Name,
+  NamedShape,
+  NamedVector,
   name,
+  namedMax,
   Quantization,
-  resultsMax,
+  SearchBody,
   Snapshot,
   searchOptions,
   text,
 } from "./schemas/schemas.ts";
+
+export { AddBody, SearchBody };
 
 export const Hit = closed({
   id,
@@ -45,65 +51,9 @@ export const Hit = closed({
   text: t.Optional(t.String()),
   metadata: t.Optional(Metadata),
   vector: t.Optional(t.Array(t.Number())),
-});
-
-/** The JSON body of `search`. One of the first five says what is looked for. */
-export const SearchBody = closed({
-  vector: t.Optional(t.Array(t.Number())),
-  vectors: t.Optional(t.Array(t.Array(t.Number()), { minItems: 1 })),
-  text: t.Optional(t.String({ minLength: 1, description: "Embedded by the index's model." })),
-  texts: t.Optional(t.Array(t.String({ minLength: 1 }), { minItems: 1 })),
-  like: t.Optional(
-    t.Array(id, {
-      minItems: 1,
-      maxItems: 100,
-      description: "Ids of items: others that are like them are found, by the mean of their vectors.",
-    }),
-  ),
-  unlike: t.Optional(
-    t.Array(id, { minItems: 1, maxItems: 100, description: "Ids of items that `like` leads away from." }),
-  ),
-  ...searchOptions,
-  k: t.Optional(k),
-  offset: t.Optional(
-    t.Integer({ minimum: 0, maximum: resultsMax, description: "Nearest hits that are skipped." }),
-  ),
-  min_score: t.Optional(t.Number({ description: "Hits of a lower score are left out." })),
-  max_distance: t.Optional(t.Number({ description: "Hits farther away are left out." })),
-  group_by: t.Optional(
-    t.String({
-      minLength: 1,
-      maxLength: 512,
-      description: "A field of the metadata: k values of it, each with its nearest items.",
-    }),
-  ),
-  group_size: t.Optional(t.Integer({ minimum: 1, maximum: 100, description: "Items a group, 1 if unset." })),
-  mmr: t.Optional(
-    closed({
-      lambda: t.Optional(
-        t.Number({
-          minimum: 0,
-          maximum: 1,
-          description: "1: nearness alone; 0: difference alone; 0.5 if unset.",
-        }),
-      ),
-      candidates: t.Optional(t.Integer({ minimum: 1, maximum: 1000 })),
-    }),
-  ),
-});
-
-/** The JSON body of `add`. */
-export const AddBody = closed({
-  items: t.Array(
-    closed({
-      id,
-      vector: t.Optional(t.Array(t.Number())),
-      text: t.Optional(text),
-      metadata: t.Optional(Metadata),
-    }),
-    { minItems: 1 },
-  ),
-  embedding_model: t.Optional(t.String({ minLength: 1, maxLength: 200 })),
+  vectors: t.Optional(t.Record(t.String(), NamedVector)),
+  /** Of a fused search: how near it is by each vector, `vector` for the main one; a cosine, or the product over the most that any item could have. */
+  parts: t.Optional(t.Record(t.String(), t.Number())),
 });
 
 /** What `search` answers: hits of the only vector, or one list a vector. */
@@ -130,6 +80,13 @@ export const vectord = contract("vectord", {
       connectivity: t.Optional(t.Integer({ minimum: 2, maximum: 512 })),
       ef_construction: t.Optional(t.Integer({ minimum: 1, maximum: 10_000 })),
       ef_search: t.Optional(t.Integer({ minimum: 1, maximum: 10_000 })),
+      vectors: t.Optional(
+        t.Record(t.String(), NamedShape, {
+          minProperties: 1,
+          maxProperties: namedMax,
+          description: "Vectors beside the main one, by name: {sparse: true}, or a dimension and a metric.",
+        }),
+      ),
     }),
     reply: IndexInfo,
   }),
@@ -204,6 +161,11 @@ export const vectord = contract("vectord", {
       set: t.Optional(Metadata),
       unset: t.Optional(t.Array(t.String({ minLength: 1, maxLength: 512 }), { minItems: 1, maxItems: 1000 })),
       text: t.Optional(text),
+      vectors: t.Optional(
+        t.Record(t.String(), t.Union([NamedVector, t.Null()]), {
+          description: "Named vectors that are put in place of those there are; null takes one away.",
+        }),
+      ),
     }),
     reply: closed({ updated: t.Literal(true), id }),
   }),

@@ -50,7 +50,7 @@ export const embedText = (gateway: GatewayClient): Tool => ({
 
 const searchInput = derive(together(info.params, SearchBody), {
   // One question a call; vectors in the answer would fill an agent's context.
-  omit: ["vectors", "texts", "include", "embedding_model"],
+  omit: ["vectors", "texts", "named", "weights", "include", "embedding_model"],
   refine: {
     name: { description: "Name of the vector index, or of an alias." },
     vector: { description: "The question as a vector of the index's dimension. Give text, vector or like." },
@@ -75,7 +75,7 @@ const searchOutput = closed({
 });
 const searchReply = closed({ results: t.Array(Hit) });
 
-type Question = Omit<Static<typeof SearchBody>, "vectors" | "texts"> & { name: string };
+type Question = Omit<Static<typeof SearchBody>, "vectors" | "texts" | "named" | "weights"> & { name: string };
 
 export const searchVectors = (gateway: GatewayClient): Tool => ({
   name: "search_vectors",

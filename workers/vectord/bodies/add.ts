@@ -5,9 +5,9 @@ import { readBytes, readJson } from "../../../runtime/bodies/bodies.ts";
 import type { Config } from "../../../runtime/config/config.ts";
 import type { HttpRequest } from "../../../runtime/contract/contract.ts";
 import { fail, invalidField } from "../../../runtime/errors/errors.ts";
-import { AddBody } from "../contract.ts";
-import type { IndexConfig } from "../schemas/schemas.ts";
+import { AddBody, type IndexConfig } from "../schemas/schemas.ts";
 import { checkModel, type Items, nameOfItem, withText } from "./items.ts";
+import { withVectors } from "./named-vectors.ts";
 import { type NameOf, packVectors } from "./vectors.ts";
 
 const arrowTypes = /^application\/(vnd\.apache\.arrow\.stream|x-apache-arrow-stream)\s*(;|$)/i;
@@ -68,7 +68,9 @@ async function itemsOf(
   const lists = items.flatMap(({ vector }) => (vector ? [vector] : []));
   const places = [...items.keys()].filter((at) => items[at]?.vector !== undefined);
   const given = packVectors(lists, config, (at) => nameOf(places[at] ?? at));
-  const metadata = items.map((item, at) => withText(item.metadata, item.text, nameOf(at)));
+  const metadata = items.map((item, at) =>
+    withVectors(withText(item.metadata, item.text, nameOf(at)), item.vectors, config, nameOf(at)),
+  );
   const rest = { ids, metadata, ...(embedding_model !== undefined && { embeddingModel: embedding_model }) };
   if (made.texts.length === 0) return { ...rest, vectors: given };
   checkModel(embedding_model, config);

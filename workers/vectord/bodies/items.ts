@@ -2,7 +2,7 @@
 import type { Config } from "../../../runtime/config/config.ts";
 import { fail } from "../../../runtime/errors/errors.ts";
 import { recordedModel } from "../../../runtime/models/models.ts";
-import { type Metadata, textField, type Upserts } from "../rows/rows.ts";
+import { type Metadata, textField, type Upserts, vectorsField } from "../rows/rows.ts";
 import type { IndexConfig } from "../schemas/schemas.ts";
 import { checkVectors } from "./vectors.ts";
 
@@ -88,24 +88,29 @@ function checkIds(ids: readonly string[]): void {
   }
 }
 
+/** Fields of a row's metadata that hold what is no metadata. */
+const ownFields = [
+  [textField, "the item's text; give it as 'text'"],
+  [vectorsField, "the item's named vectors; give them as 'vectors'"],
+] as const;
+
 /** A row's metadata with its text, which is kept there. Throws `bad_request` for metadata that has the field itself. */
 export function withText(
   metadata: Metadata | undefined,
   text: string | undefined,
   name: string,
 ): Metadata | undefined {
-  if (metadata !== undefined && Object.hasOwn(metadata, textField))
-    throw fail(
-      "bad_request",
-      `${name}: the metadata field '${textField}' is kept for the item's text; give it as 'text'`,
-    );
+  for (const [field, what] of ownFields)
+    if (metadata !== undefined && Object.hasOwn(metadata, field))
+      throw fail("bad_request", `${name}: the metadata field '${field}' is kept for ${what}`);
   return text === undefined ? metadata : { ...metadata, [textField]: text };
 }
 
 function checkMetadata(metadata: Metadata, bytesMax: number, name: string): void {
   if (isDeeper(metadata, depthMax))
     throw fail("bad_request", `${name}: metadata is nested deeper than ${depthMax}`);
-  const bytes = Buffer.byteLength(JSON.stringify(metadata));
+  const { [vectorsField]: _, ...counted } = metadata;
+  const bytes = Buffer.byteLength(JSON.stringify(counted));
   if (bytes > bytesMax)
     throw fail(
       "bad_request",

@@ -7,12 +7,14 @@ import type { HttpRequest, InputOf } from "../../../runtime/contract/contract.ts
 import { fail, invalidField, ServiceError } from "../../../runtime/errors/errors.ts";
 import { type Condition, parseFilter } from "../../../runtime/filter/filter.ts";
 import { parseJson } from "../../../runtime/json/json.ts";
-import { type Hit, SearchBody, type Vectord } from "../contract.ts";
+import type { Hit, Vectord } from "../contract.ts";
 import { scoreOf } from "../engine/engine.ts";
-import { type Metadata, type Rows, textField } from "../rows/rows.ts";
-import type { IndexConfig, Item } from "../schemas/schemas.ts";
+import { type Metadata, type Rows, textField, vectorsField } from "../rows/rows.ts";
+import { type IndexConfig, type Item, SearchBody } from "../schemas/schemas.ts";
 import { defaultEf, type Neighbour } from "../search/search.ts";
 import { checkModel } from "./items.ts";
+import { type Named, namedOf } from "./named-search.ts";
+import { shownVectors } from "./named-vectors.ts";
 import { checkVectors, floatsOf, type NameOf, packVectors } from "./vectors.ts";
 
 export interface SearchRequest {
@@ -47,7 +49,10 @@ export type Question =
 
 type Body = Static<typeof SearchBody>;
 /** What a search asks for, whatever its body is. */
-type Options = Omit<Body, "vector" | "vectors" | "text" | "texts" | "like" | "unlike" | "include"> & {
+export type Options = Omit<
+  Body,
+  "vector" | "vectors" | "text" | "texts" | "like" | "unlike" | "named" | "weights" | "include"
+> & {
   include?: readonly string[];
 };
 
@@ -70,7 +75,7 @@ export async function readSearch(
   { name: _, ...query }: Input,
   config: IndexConfig,
   settings: Config["vectord"],
-): Promise<{ question: Question; options: Options }> {
+): Promise<{ question: Question | undefined; named?: Named; options: Options }> {
   const type = request.headers.get("content-type") ?? "";
   if (/^application\/octet-stream\s*(;|$)/i.test(type)) {
     const { filter, include, ...rest } = query;
@@ -97,12 +102,18 @@ export async function readSearch(
         details: { field: stray },
       },
     );
-  const { vector, vectors, text, texts, like, unlike, ...options } = await readJson(
+  const { vector, vectors, text, texts, like, unlike, named, weights, ...options } = await readJson(
     request,
     SearchBody,
     settings.max_body_bytes,
   );
-  return { question: questionOf({ vector, vectors, text, texts, like, unlike }, config), options };
+  const asking = { vector, vectors, text, texts, like, unlike };
+  const isNamedAlone = named !== undefined && Object.values(asking).every((each) => each === undefined);
+  const question = isNamedAlone ? undefined : questionOf(asking, config);
+  if (named === undefined && weights !== undefined)
+    throw invalidField("weights", "expected 'named' beside it: several vectors are fused by their weights");
+  if (named === undefined) return { question, options };
+  return { question, named: namedOf({ named, weights }, { question, options, config }), options };
 }
 
 const places = ["vector", "vectors", "text", "texts", "like"] as const;
@@ -233,33 +244,45 @@ function parsed(filter: string): unknown {
 export const hitOf = (
   { row, distance }: Neighbour,
   rows: Rows,
-  { metric }: IndexConfig,
+  config: IndexConfig,
   include: Include,
 ): Static<typeof Hit> => ({
   id: rows.id(row),
   distance,
-  score: scoreOf(metric, distance),
-  ...extras(rows, row, include),
+  score: scoreOf(config.metric, distance),
+  ...extras(rows, row, config, include),
 });
 
-export const itemOf = (rows: Rows, row: number, include: Include): Static<typeof Item> => ({
-  id: rows.id(row),
-  ...extras(rows, row, include),
-});
+export const itemOf = (
+  rows: Rows,
+  row: number,
+  config: IndexConfig,
+  include: Include,
+): Static<typeof Item> => ({ id: rows.id(row), ...extras(rows, row, config, include) });
 
-function extras(rows: Rows, row: number, include: Include): Omit<Static<typeof Item>, "id"> {
+function extras(
+  rows: Rows,
+  row: number,
+  config: IndexConfig,
+  include: Include,
+): Omit<Static<typeof Item>, "id"> {
+  const vectors = include.vector ? shownVectors(rows.metadata(row), config) : undefined;
   const { text, metadata } = include.metadata ? shown(rows.metadata(row)) : {};
   return {
     ...(text !== undefined && { text }),
     ...(metadata !== undefined && { metadata }),
     ...(include.vector && { vector: Array.from(rows.blocks.row(row)) }),
+    ...(vectors && { vectors }),
   };
 }
 
 /** The text of a row beside the rest of its metadata. */
 function shown(kept: Metadata | undefined): { text?: string; metadata?: Record<string, unknown> } {
-  const text = kept?.[textField];
-  if (kept === undefined || typeof text !== "string") return kept === undefined ? {} : { metadata: kept };
-  const { [textField]: _, ...metadata } = kept;
-  return { text, ...(Object.keys(metadata).length > 0 && { metadata }) };
+  if (kept === undefined) return {};
+  if (!Object.hasOwn(kept, textField) && !Object.hasOwn(kept, vectorsField)) return { metadata: kept };
+  const { [textField]: text, [vectorsField]: _, ...metadata } = kept;
+  return {
+    ...(typeof text === "string" && { text }),
+    ...(Object.keys(metadata).length > 0 && { metadata }),
+  };
 }

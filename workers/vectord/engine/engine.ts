@@ -137,6 +137,18 @@ function checkLinks(text: string | undefined): void {
 export const trainingRows = ({ lists, trainFrom }: Pick<FaissPlan, "lists" | "trainFrom">): number =>
   Math.max(lists * rowsPerList, trainFrom);
 
+/** Lists that a search of an IVF index looks into. */
+export const probesFor = ({ ef_search }: Pick<EngineSpec, "ef_search">): number => Math.ceil(ef_search / 2);
+
+/** Of a type with inverted lists: those a search looks into at most, and the rows that training waits for. */
+export function invertedLists(spec: EngineSpec): { nprobe: number; train_from: number } | undefined {
+  if (!/ivf/i.test(spec.type)) return undefined;
+  const plan = planIndex(spec, "usearch");
+  if (plan.engine !== "faiss" || plan.lists === 0) return undefined;
+  const most = plan.family === "factory" ? plan.lists : Number.POSITIVE_INFINITY;
+  return { nprobe: Math.min(probesFor(spec), most), train_from: trainingRows(plan) };
+}
+
 /** The lists of an `ivf_…` over so many rows: 4 √rows as FAISS advises, a power of two that the rows suffice for. */
 function listsFor(rows: number, dimension: number): number {
   const most = Math.min(rows, trainingNumbersMax / dimension) / rowsPerList;

@@ -7,12 +7,19 @@ import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
 import { describe, type Log } from "../../../runtime/telemetry/telemetry.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { Rows } from "../rows/rows.ts";
-import { createMetadataIndex, type MetadataIndex } from "../search/search.ts";
+import type { IndexConfig } from "../schemas/schemas.ts";
+import {
+  createMetadataIndex,
+  createNamedIndex,
+  type MetadataIndex,
+  type NamedIndex,
+} from "../search/search.ts";
 
 export interface Generation {
   rows: Rows;
   engine: Engine;
   fields: MetadataIndex;
+  named: NamedIndex;
   /** Keeps the engine open while the work goes on. */
   use: <T>(work: () => Promise<T>) => Promise<T>;
   /** Goes on covering rows, if it does not yet. */
@@ -32,6 +39,8 @@ interface GenerationDeps {
   rows: Rows;
   engine: Engine;
   room: Room;
+  /** The named vectors that its index declares. */
+  vectors: IndexConfig["vectors"];
   clock: Clock;
   log: Log;
 }
@@ -39,7 +48,7 @@ interface GenerationDeps {
 /** Waits between attempts to cover rows after a failure, in milliseconds; doubled each time. */
 const retryMs = { first: 100, most: 30_000 };
 
-export function createGeneration({ rows, engine, room, clock, log }: GenerationDeps): Generation {
+export function createGeneration({ rows, engine, room, vectors, clock, log }: GenerationDeps): Generation {
   const closing = new AbortController();
   let most = Number.POSITIVE_INFINITY;
   let covering: Promise<void> | undefined;
@@ -83,6 +92,7 @@ export function createGeneration({ rows, engine, room, clock, log }: GenerationD
     engine,
     room,
     fields: createMetadataIndex(rows, clock),
+    named: createNamedIndex(rows, vectors),
     use: async (work) => {
       const use = work();
       open.add(use);

@@ -9,7 +9,7 @@ import type { MemoryBudget, Room } from "../../../runtime/memory/memory.ts";
 import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
 import { describe, type Log } from "../../../runtime/telemetry/telemetry.ts";
 import { checkItems, type Items } from "../bodies/bodies.ts";
-import type { Engines } from "../engine/engine.ts";
+import { type Engines, invertedLists } from "../engine/engine.ts";
 import type { Journal } from "../journal/journal.ts";
 import {
   type Applied,
@@ -24,7 +24,15 @@ import {
   upsertBatch,
 } from "../rows/rows.ts";
 import type { IndexConfig, IndexInfo } from "../schemas/schemas.ts";
-import { type Neighbour, nearestNeighbours, type Query, rowsMatching } from "../search/search.ts";
+import {
+  type FusedHit,
+  type FusedQuery,
+  fusedNeighbours,
+  type Neighbour,
+  nearestNeighbours,
+  type Query,
+  rowsMatching,
+} from "../search/search.ts";
 import type { Generation } from "./generation.ts";
 import { createMaintenance } from "./maintenance.ts";
 import { createWriter, type Writer } from "./writer.ts";
@@ -46,6 +54,8 @@ export interface LiveIndex {
   ) => Promise<Removed>;
   /** One list a query, and the rows they stand for. */
   search: (query: Query) => Promise<{ rows: Rows; found: Neighbour[][] }>;
+  /** By several vectors, or by a named one. */
+  fused: (query: FusedQuery) => Promise<{ rows: Rows; found: FusedHit[] }>;
   /** The rows as they are. Not to be held across an await. */
   rows: () => Rows;
   /** Live rows that match, ascending, from the first whose sequence is above; at most `most`. */
@@ -121,6 +131,7 @@ export function createLiveIndex(
     },
     openEngine: (blocks) => engines.open(config, blocks),
     roomOf: (rows) => bytesOfRows(config, rows),
+    vectors: config.vectors,
     roomFor: (rows) => roomForLive(budget, config, rows),
     roomToSave: (bytes) => budget.take(bytes, `for its engine to be saved index '${config.name}'`),
   });
@@ -132,6 +143,7 @@ export function createLiveIndex(
     journal,
     ...writesOf({ ...{ config, deps, writer, current: () => current }, check: maintenance.check }),
     search: (query) => searchIn(current, query),
+    fused: (query) => fusedIn(current, query),
     rows: () => current.rows,
     page: (page) => pageOf(current, page),
     compact: maintenance.compact,
@@ -218,6 +230,12 @@ const searchIn = (generation: Generation, query: Query): ReturnType<LiveIndex["s
     found: await nearestNeighbours(generation, query),
   }));
 
+const fusedIn = (generation: Generation, query: FusedQuery): ReturnType<LiveIndex["fused"]> =>
+  generation.use(async () => ({
+    rows: generation.rows,
+    found: await fusedNeighbours(generation, query),
+  }));
+
 /** For a copy of the live rows. Throws `memory_full`. */
 function roomForLive(budget: MemoryBudget, config: IndexConfig, rows: Rows): Room {
   const share = rows.live() / Math.max(1, rows.total());
@@ -253,6 +271,11 @@ async function pageOf(
   return { rows, found: rowsOf(bits, from, most) };
 }
 
+function ivfOf(config: IndexConfig, covered: number): Pick<Static<typeof IndexInfo>, "ivf"> {
+  const lists = invertedLists(config);
+  return lists ? { ivf: { ...lists, trained: covered > 0 } } : {};
+}
+
 function infoOf(
   config: IndexConfig,
   { rows, engine }: Generation,
@@ -267,6 +290,7 @@ function infoOf(
     count: rows.live(),
     deleted: rows.total() - rows.live(),
     indexed: engine.covered(),
+    ...ivfOf(config, engine.covered()),
     memory_bytes: rows.blocks.bytes() + rows.bytes() + engine.memoryBytes(),
     stored_bytes: journal.storedBytes(),
     ...(all.length > 0 && { problems: all }),

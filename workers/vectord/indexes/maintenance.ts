@@ -6,6 +6,7 @@ import { describe, type Log } from "../../../runtime/telemetry/telemetry.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { Contents, Journal } from "../journal/journal.ts";
 import { type Rows, rowPieces, type VectorBlocks, type View } from "../rows/rows.ts";
+import type { IndexConfig } from "../schemas/schemas.ts";
 import { copyLive } from "./compaction.ts";
 import { createGeneration, type Generation } from "./generation.ts";
 
@@ -33,6 +34,8 @@ interface MaintenanceDeps {
   roomToSave: (bytes: number) => Room;
   /** Bytes that the rows take. */
   roomOf: (rows: Rows) => number;
+  /** The named vectors that the index declares. */
+  vectors: IndexConfig["vectors"];
 }
 
 interface Load {
@@ -167,13 +170,13 @@ async function compact(deps: MaintenanceDeps, signal: AbortSignal): Promise<void
 }
 
 async function compactWithin(deps: MaintenanceDeps, room: Room, signal: AbortSignal): Promise<void> {
-  const { clock, log, journal, current, replace, openEngine, roomOf } = deps;
+  const { clock, log, journal, current, replace, openEngine, roomOf, vectors } = deps;
   const old = current();
   const view = old.rows.view();
   const mark = journal.position();
   const copy = await copyLive(old.rows, view, clock, signal);
   const engine = await openEngine(copy.rows.blocks);
-  const next = createGeneration({ rows: copy.rows, engine, room, clock, log });
+  const next = createGeneration({ rows: copy.rows, engine, room, vectors, clock, log });
   const closing = () => void next.close().catch((error) => log.warn("close failed", describe(error)));
   try {
     signal.addEventListener("abort", closing, { once: true });

@@ -27,7 +27,10 @@ export const startLive = (
   createLiveIndex(
     deps,
     { config, journal, problems: [] },
-    createGeneration({ ...deps, rows: createRows(blocks), engine, room: deps.budget.take(0, config.name) }),
+    createGeneration({
+      ...{ ...deps, rows: createRows(blocks), engine, vectors: config.vectors },
+      room: deps.budget.take(0, config.name),
+    }),
   );
 
 /** For what was recovered and is not read yet. Throws `memory_full`. */
@@ -83,7 +86,7 @@ async function readLive(
   return createLiveIndex(
     deps,
     { config, journal, problems },
-    createGeneration({ ...deps, rows, engine, room }),
+    createGeneration({ ...deps, rows, engine, room, vectors: config.vectors }),
   );
 }
 

@@ -8,7 +8,7 @@ import { storageError } from "../../../runtime/durable/durable.ts";
 import { fail } from "../../../runtime/errors/errors.ts";
 import { root } from "../../../runtime/program/program.ts";
 import { writeByMemory } from "../../../runtime/system/system.ts";
-import { type EngineSpec, norm } from "../engine/engine.ts";
+import { type EngineSpec, norm, probesFor } from "../engine/engine.ts";
 import { rowsToBlockEnd, type SharedRows } from "../rows/rows.ts";
 import { type Graph, noRow } from "./graph.ts";
 
@@ -112,9 +112,6 @@ function nprobeOffset(bytes: Buffer, lists: number): number | undefined {
   }
   return undefined;
 }
-
-/** Lists that a search of an IVF index looks into. */
-const probesFor = ({ ef_search }: EngineSpec): number => Math.ceil(ef_search / 2);
 
 /** FAISS ends the process when a write fails: so it writes to memory. */
 const writeIndex = (index: Index, path: string): void => {

@@ -6,6 +6,9 @@ export type Metadata = Readonly<Record<string, unknown>>;
 /** The field of a row's metadata that keeps the text which its vector was made of. */
 export const textField = "@text";
 
+/** And the one that keeps its named vectors: by name, the base64 of what `named-vectors.ts` packs. */
+export const vectorsField = "@vectors";
+
 export interface Upserts {
   /** Unique within the batch. */
   ids: readonly string[];

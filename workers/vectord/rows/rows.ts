@@ -11,6 +11,7 @@ export {
   textField,
   type Upserts,
   upsertBatch,
+  vectorsField,
 } from "./batch.ts";
 export {
   addRow,
@@ -24,6 +25,7 @@ export {
   unite,
 } from "./bitmap.ts";
 export { bytesOfItems, bytesOfRows, bytesOfStored, bytesOfVector, rowsWithin } from "./memory.ts";
+export { keptIn, mainName, pack, type Unpacked, unpack } from "./named-vectors.ts";
 export {
   createSharedRows,
   createVectorBlocks,

@@ -2,7 +2,7 @@
 import type { Static } from "@sinclair/typebox";
 import { fail } from "../../../runtime/errors/errors.ts";
 import { type Condition, idPath, type Scalar, visitPath } from "../../../runtime/filter/filter.ts";
-import { hitOf, type NameOf, type Question, type SearchRequest } from "../bodies/bodies.ts";
+import { hitOf, type Named, type NameOf, type Question, type SearchRequest } from "../bodies/bodies.ts";
 import type { Hit } from "../contract.ts";
 import { norm, scoreOf } from "../engine/engine.ts";
 import type { LiveIndex } from "../indexes/indexes.ts";
@@ -63,6 +63,28 @@ export async function answersOf(live: LiveIndex, asked: SearchRequest, signal: A
     answers.push(chosen.map((one) => hitOf(one, rows, live.config, asked.include)));
   }
   return answers;
+}
+
+/** The hits of a search by several vectors, or by one of them that is not the main one. */
+export async function fusedAnswer(
+  live: LiveIndex,
+  { named, vectors, k, offset, ...asked }: SearchRequest & { named: Named },
+  signal: AbortSignal,
+): Promise<Hits> {
+  const { scoreMin = Number.NEGATIVE_INFINITY } = asked;
+  const { rows, found } = await live.fused({
+    ...asked,
+    ...{ named: named.vectors, weights: named.weights, metric: live.config.metric, signal, k: k + offset },
+    main: vectors.length > 0 ? vectors : undefined,
+  });
+  return found
+    .filter(({ score }) => score >= scoreMin)
+    .slice(offset)
+    .map(({ row, score, distance, parts }) => ({
+      ...hitOf({ row, distance }, rows, live.config, asked.include),
+      score,
+      ...(parts && { parts }),
+    }));
 }
 
 const within =

@@ -4,6 +4,7 @@ import { fail, invalidField } from "../../../runtime/errors/errors.ts";
 import { recordedModel } from "../../../runtime/models/models.ts";
 import { pageById } from "../../../runtime/pages/pages.ts";
 import { type Clock, timestamp } from "../../../runtime/scheduling/scheduling.ts";
+import { checkShapes } from "../bodies/bodies.ts";
 import type { Vectord } from "../contract.ts";
 import { type Indexes, type LiveIndex, type Names, taken } from "../indexes/indexes.ts";
 import type { IndexConfig } from "../schemas/schemas.ts";
@@ -25,6 +26,7 @@ export function indexVerbs({ indexes, names, texts, clock }: IndexParts): IndexV
   return {
     create: async (input, { operation, signal }) => {
       names.refuseAlias(input.name);
+      checkShapes(input.vectors);
       const config = configOf({ ...input, ...(await shapeOf(input, texts, signal)) }, clock);
       // A run whose end nobody saw may have made it.
       const made = operation?.again && indexes.has(input.name) ? indexes.get(input.name) : undefined;

@@ -18,7 +18,7 @@ import {
 } from "../bodies/bodies.ts";
 import type { Vectord } from "../contract.ts";
 import type { LiveIndex, Names } from "../indexes/indexes.ts";
-import { answersOf, vectorsOf, without } from "./answers.ts";
+import { answersOf, fusedAnswer, vectorsOf, without } from "./answers.ts";
 import type { Instruments } from "./metrics.ts";
 import { scroll } from "./scroll.ts";
 import type { Texts } from "./texts.ts";
@@ -51,7 +51,7 @@ export function itemVerbs(parts: ItemParts): ItemVerbs {
       const row = rows.find(id);
       if (row === undefined)
         throw fail("not_found", `index '${live.config.name}' has no item '${id.slice(0, 100)}'`);
-      return itemOf(rows, row, { metadata: true, vector: true });
+      return itemOf(rows, row, live.config, { metadata: true, vector: true });
     },
     update: async ({ name, id, ...change }, { signal, operation }) => {
       if (operation?.found !== undefined) return { updated: true, id };
@@ -95,7 +95,17 @@ export function itemStreams(parts: ItemParts): RawOf<Vectord> {
     },
     search: async (input, { request, signal }) => {
       const live = names.resolve(input.name);
-      const { question, options } = await readSearch(request, input, live.config, settings);
+      const { question, named, options } = await readSearch(request, input, live.config, settings);
+      if (named) {
+        const asked = question && (await vectorsOf(question, live, texts, signal));
+        const main = asked?.vectors ?? new Float32Array();
+        const checked = checkSearch(main, false, options, live.config, settings);
+        const found = await parts.instruments.search(1, () =>
+          fusedAnswer(live, { ...checked, named }, signal),
+        );
+        return jsonResponse({ results: found });
+      }
+      if (!question) throw new Error("a search that asks for nothing");
       if (question.kind === "texts") checkQuestions(question.texts.length, settings);
       const { vectors, except } = await vectorsOf(question, live, texts, signal);
       const checked = checkSearch(vectors, question.isBatch, options, live.config, settings);

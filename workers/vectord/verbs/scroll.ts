@@ -25,7 +25,7 @@ export async function scroll(
   const parts = included(include);
   const condition = filter === undefined ? undefined : parseFilter(filter);
   // A page of long vectors has fewer items than asked for; the token says that there are more.
-  const fitting = parts.vector ? Math.max(1, Math.floor(numbersMax / live.config.dimension)) : size;
+  const fitting = parts.vector ? Math.max(1, Math.floor(numbersMax / numbersOf(live))) : size;
   const most = Math.min(size, fitting);
   const after = token === undefined ? undefined : sequenceAfter(token, live);
   const { rows, found } = await live.page({
@@ -37,10 +37,17 @@ export async function scroll(
   const page = found.subarray(0, most);
   const last = found.length > most ? page.at(-1) : undefined;
   return {
-    items: Array.from(page, (row) => itemOf(rows, row, parts)),
+    items: Array.from(page, (row) => itemOf(rows, row, live.config, parts)),
     ...(last !== undefined && { next_page_token: tokenOf(live, rows, last) }),
   };
 }
+
+/** Numbers of an item's vectors; of a sparse one, as many as few have. */
+const numbersOf = ({ config: { dimension, vectors = {} } }: LiveIndex): number =>
+  Object.values(vectors).reduce(
+    (sum, shape) => sum + ("sparse" in shape ? 1024 : shape.dimension),
+    dimension,
+  );
 
 /** Sequences begin anew each time an index is opened, so a token also says how to know its item again. */
 interface Place {

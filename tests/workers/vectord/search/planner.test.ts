@@ -8,6 +8,7 @@ import type { Engine, Engines } from "../../../../workers/vectord/engine/interfa
 import { createRows } from "../../../../workers/vectord/rows/rows.ts";
 import { createVectorBlocks } from "../../../../workers/vectord/rows/vector-blocks.ts";
 import { createMetadataIndex } from "../../../../workers/vectord/search/metadata-index.ts";
+import { createNamedIndex } from "../../../../workers/vectord/search/named-index.ts";
 import { planSearch, planWider, type Situation } from "../../../../workers/vectord/search/planner.ts";
 import { nearestNeighbours, type Searched } from "../../../../workers/vectord/search/search.ts";
 import { seeded } from "../../../support/campaigns/seeded.ts";
@@ -89,7 +90,13 @@ beforeAll(async () => {
       return engine.exact(...call);
     },
   };
-  index = { rows, engine: watched, asked, fields: createMetadataIndex(rows, systemClock) };
+  index = {
+    rows,
+    engine: watched,
+    asked,
+    fields: createMetadataIndex(rows, systemClock),
+    named: createNamedIndex(rows, undefined),
+  };
 });
 afterAll(async () => {
   await engine.close();
