@@ -49,9 +49,12 @@ export async function interpreter(name: string, packages: readonly string[]): Pr
   return path;
 }
 
-/** Its first lines, where Java says what happened, and its last, where Python does. */
-const endsOf = (text: string): string =>
-  text.length <= 3000 ? text : `${text.slice(0, 1500)}\n…\n${text.slice(-1500)}`;
+/** Its first lines, its last, where Python says what happened, and of those between the ones where Java does. */
+function endsOf(text: string): string {
+  if (text.length <= 3000) return text;
+  const causes = text.slice(1500, -1500).match(/^.*(?:Caused by: |py4j\.\S+Error: ).*$/gm) ?? [];
+  return [text.slice(0, 1500), "…", ...causes.slice(0, 10), "…", text.slice(-1500)].join("\n");
+}
 
 /**
  * What the program prints: lines of JSON, each a few findings by their names; and its words where it fails, after those
