@@ -203,7 +203,7 @@ export const gateway = contract("gateway", {
     keyless: true,
     long: true,
     summary:
-      "Erases all that any service keeps of a person or a thing, wherever it is named: memories, rows and documents with their earlier versions, operations, reviews, training sets. What is left is that it was done, by whom, when and why.",
+      "Erases all that any service keeps of a person or a thing, wherever it is named: memories, rows and documents with their earlier versions, vectors, corpora, playbooks, operations, reviews, training sets. What is left is that it was done, by whom, when and why.",
     body: ErasureRequest,
     reply: closed({
       dry_run: t.Boolean(),

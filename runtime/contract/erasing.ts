@@ -8,6 +8,11 @@ export interface Subject {
   isIn: (text: string) => boolean;
   /** Whether any text, number or name of a field in a JSON value holds it. */
   isMentioned: (value: unknown) => boolean;
+  /**
+   * Whether bytes that are no text on their own hold it, in UTF-8 and whatever the case of ASCII letters; also as a part
+   * of a longer word, as words end nowhere there.
+   */
+  isInBytes: (chunks: AsyncIterable<Uint8Array>) => Promise<boolean>;
 }
 
 export interface Erasing {

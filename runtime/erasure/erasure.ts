@@ -12,8 +12,13 @@ export function subjectOf(text: string): Subject {
     throw invalidField("subject", "expected at least one letter or digit: an id, an address or a name");
   if (words.join(" ").length < subjectCharactersMin)
     throw invalidField("subject", `expected at least ${subjectCharactersMin} characters beside spaces`);
-  const escaped = words.map((word) => word.replace(/[\\^$.*+?()[\]{}|/]/gu, "\\$&"));
+  const escaped = words.map(escapedOf);
   const pattern = `(^|[^\\p{L}\\p{N}])${escaped.join("\\s+")}($|[^\\p{L}\\p{N}])`;
+  return { pattern, ...matcherOf(pattern), isInBytes: byteSearch(words) };
+}
+
+/** What finds a subject in texts and values, by its pattern alone: for another thread. */
+export function matcherOf(pattern: string): Pick<Subject, "isIn" | "isMentioned"> {
   const expression = new RegExp(pattern, "iu");
   const isIn = (candidate: string) => expression.test(candidate.normalize("NFC"));
   const isMentioned = (value: unknown): boolean => {
@@ -23,7 +28,25 @@ export function subjectOf(text: string): Subject {
     if (Array.isArray(value)) return value.some(isMentioned);
     return Object.entries(value).some(([name, field]) => isIn(name) || isMentioned(field));
   };
-  return { pattern, isIn, isMentioned };
+  return { isIn, isMentioned };
+}
+
+const escapedOf = (text: string): string => text.replace(/[\\^$.*+?()[\]{}|/]/gu, "\\$&");
+
+/** Bytes as characters of Latin-1, one each, are searched as fast as any text. */
+function byteSearch(words: readonly string[]): Subject["isInBytes"] {
+  const latin = words.map((word) => escapedOf(Buffer.from(word).toString("latin1")));
+  const expression = new RegExp(latin.join("\\s+"), "i");
+  const overlap = 2 * Buffer.byteLength(words.join(" "));
+  return async (chunks) => {
+    let rest = "";
+    for await (const chunk of chunks) {
+      const text = rest + Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length).toString("latin1");
+      if (expression.test(text)) return true;
+      rest = text.slice(-overlap);
+    }
+    return false;
+  };
 }
 
 /** Throws `invalid_field` for reasons that would keep the subject. */

@@ -1,14 +1,18 @@
 /** chatd: its verbs and its endpoints for conversations, over providers, quotas and a cache. */
 import type { Static } from "@sinclair/typebox";
 import { readJsonObject } from "../../runtime/bodies/bodies.ts";
-import type { RawContext, RawOf, Running } from "../../runtime/contract/contract.ts";
+import type { Erasing, ErasureReport, RawContext, RawOf, Running } from "../../runtime/contract/contract.ts";
+import { removedAt, reportOf } from "../../runtime/erasure/erasure.ts";
 import { fail } from "../../runtime/errors/errors.ts";
 import { createModelNames } from "../../runtime/models/models.ts";
 import type { Deps } from "../../runtime/service/service.ts";
 import {
   type Answer,
+  type AnswerCache,
   answerTo,
   type Caller,
+  type CallRecord,
+  type Calls,
   createAnswerCache,
   createCalls,
   createObserver,
@@ -70,6 +74,7 @@ export async function createChatd(deps: Deps): Promise<Running<Chatd>> {
     raw: conversations(deps, answer),
     notReady: book.problems,
     durable: book.durable,
+    erase: forgetting(cache, calls),
     drain: calls.drain,
     giveUp: () =>
       lifetime.abort(
@@ -124,6 +129,15 @@ const providerVerbs = (
     };
   },
 });
+
+/** Answers that are remembered are known by hashes of what was asked: all of them go. */
+const forgetting =
+  (cache: Pick<AnswerCache, "clear">, calls: Pick<Calls, "forget">) =>
+  async ({ subject, dryRun }: Erasing): Promise<ErasureReport> => {
+    if (!dryRun) cache.clear();
+    const isMeant = ({ input, output, error }: CallRecord) => subject.isMentioned([input, output, error]);
+    return reportOf(removedAt("chatd/calls", "contents of calls in memory", calls.forget(isMeant, dryRun)));
+  };
 
 /** The endpoints for conversations: each reads requests and writes answers in its own form. */
 function conversations(

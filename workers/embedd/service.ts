@@ -90,6 +90,10 @@ export async function createEmbedd(deps: Deps): Promise<Running<Embedd>> {
         return openAiAnswer(chosen.id, answer, { format: body.encoding_format ?? "float", ignored });
       },
     },
+    erase: async ({ dryRun }) => {
+      if (!dryRun) embedder.forgetAll();
+      return { removed: [], left: [] };
+    },
     stop: async () => {
       embedder.stop(stopping());
       await onnx.stop();

@@ -1,6 +1,6 @@
 /** matrixd's verbs, over corpora, searches, playbooks, profiles and rules. */
 import { join } from "node:path";
-import type { Running } from "../../runtime/contract/contract.ts";
+import type { Erasing, Running } from "../../runtime/contract/contract.ts";
 import type { Deps } from "../../runtime/service/service.ts";
 import type { Metrics } from "../../runtime/telemetry/telemetry.ts";
 import type { Catalogd } from "../catalogd/contract.ts";
@@ -18,6 +18,7 @@ import {
 } from "./corpora/corpora.ts";
 import { downgradeVerbs } from "./downgrade/downgrade.ts";
 import { clearCopies, durableMatrix } from "./durable/durable.ts";
+import { eraseSubject } from "./erasure/erasure.ts";
 import { jobsName, openJobs } from "./jobs/jobs.ts";
 import { startLexicon } from "./lexicon/lexicon.ts";
 import { openPlaybooks } from "./playbooks/playbooks.ts";
@@ -105,12 +106,8 @@ async function assemble(deps: MatrixDeps, opened: AsyncDisposableStack, draining
       ...downgradeVerbs(config.matrixd),
     },
     raw: corporaRaw(jobs, draining),
-    notReady: () => [
-      ...corpora.damages(),
-      ...playbooks.problems(),
-      ...profiles.problems(),
-      ...jobs.problems(),
-    ],
+    notReady: () => [corpora.damages(), ...[playbooks, profiles, jobs].map((each) => each.problems())].flat(),
+    erase: (erasing: Erasing) => eraseSubject(erasing, { corpora, playbooks, jobs, profiles }),
     durable: durableMatrix({
       ...common,
       ...tools,

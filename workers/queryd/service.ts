@@ -19,6 +19,7 @@ import {
   chooseFormat,
   createQueries,
   describeStatement,
+  forgetSubject,
   limited,
   listFunctions,
   openComponents,
@@ -104,6 +105,7 @@ export async function createQueryd(deps: QuerydDeps): Promise<Running<Queryd>> {
       }),
     },
     notReady: () => notReady(components),
+    erase: (erasing) => forgetSubject(components, queries, erasing),
     stop: async () => {
       lifetime.abort(stopping());
       queries.stopAll(stopping());

@@ -12,6 +12,7 @@ import {
   type Upload,
 } from "./bucket/bucket.ts";
 import type { Storaged } from "./contract.ts";
+import { eraseSubject } from "./erasure/erasure.ts";
 import { createOperations, type Operation, openErrorJournal } from "./errors/errors.ts";
 import {
   createWriteBarrier,
@@ -80,6 +81,7 @@ export async function createStoraged(deps: Deps): Promise<Running<Storaged>> {
       errors: ({ bucket, page_size, page_token }) =>
         journal.read({ bucket, pageSize: page_size ?? journalPageSizeDefault, pageToken: page_token }),
     },
+    erase: (erasing) => eraseSubject(erasing, { buckets: registry.all(), journal }),
     notReady: () => registry.all().flatMap((bucket) => bucket.notReady()),
     durable: await storagedDurable(deps, { buckets: registry.all(), barrier }),
     stop: async () => {

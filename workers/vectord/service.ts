@@ -7,6 +7,7 @@ import type { Deps } from "../../runtime/service/service.ts";
 import type { Embedd } from "../embedd/contract.ts";
 import type { Storaged } from "../storaged/contract.ts";
 import type { Vectord } from "./contract.ts";
+import { eraseSubject } from "./erasure/erasure.ts";
 import { openIndexes, openNames } from "./indexes/indexes.ts";
 import { keptOf } from "./inspection/inspection.ts";
 import { openJournals } from "./journal/journal.ts";
@@ -77,6 +78,7 @@ export async function createVectord(
       ...itemVerbs(parts),
     },
     raw: { add: refusing(add), search: refusing(search) },
+    erase: (erasing) => eraseSubject(erasing, { indexes, storaged }),
     durable: keptOf({ indexes, names, journals, aliasStore, directory, clock }),
     notReady: () => [...indexes.pending(), ...names.pending()],
     stop: async () => {

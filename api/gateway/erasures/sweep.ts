@@ -17,7 +17,18 @@ export interface Asked {
  * What things are made of comes before what is made of them: rows before the corpora that follow them, so that nothing
  * is built anew from what goes later. Objects are last, as all others stand in them.
  */
-export const sweepOrder = ["pathwayd", "ingestd", "observerd", "catalogd"] as const;
+export const sweepOrder = [
+  "pathwayd",
+  "chatd",
+  "ingestd",
+  "matrixd",
+  "vectord",
+  "observerd",
+  "catalogd",
+  "queryd",
+  "embedd",
+  "storaged",
+] as const;
 
 export const unasked = (): Ended[] =>
   sweepOrder.map((service) => ({ service, state: "open", removed: [], left: [] }));

@@ -1,5 +1,7 @@
 /** A person is erased from the whole product: from no byte of any file could they be known again. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { filesWith } from "../../support/campaigns/needles.ts";
 import { ingest, type Product, sql, startProduct } from "../../support/product/product.ts";
 import { temporaryDirectory } from "../../support/stacks/in-process.ts";
@@ -60,17 +62,83 @@ async function operations(): Promise<void> {
   expect(sets[0].examples).toBeGreaterThan(0);
 }
 
-test("everything that names the person goes, and who asked for it, when and why is kept", async () => {
+const followed = async (job: string) =>
+  void (await (await fetch(`${product.url}/v1/matrix/jobs/${job}/events`)).text());
+
+async function memories(): Promise<void> {
   await send("POST", "/v1/pathway/add", { uid: "a", content: `wrote to ${needle}` });
   await send("POST", "/v1/pathway/add", { uid: "kept", content: "of somebody else" });
+  const spec = {
+    name: "people",
+    dataset: "people",
+    id_column: "id",
+    text_columns: ["name"],
+    metadata_columns: ["mail"],
+  };
+  await followed((await send("POST", "/v1/matrix/corpora", spec)).job_id);
+  const playbook = { query_text: "Who is to be asked?", corpus: "people", answer_id: "1" };
+  await send("POST", "/v1/matrix/playbooks/record", playbook);
+  await send("POST", "/v1/matrix/playbooks/record", { ...playbook, answer_id: "2", note: `Ask ${needle}.` });
+}
+
+async function vectors(): Promise<void> {
+  await send("POST", "/v1/vectors/index", { name: "faces", dimension: 2, metric: "cosine" });
+  const add = (items: object[]) => send("POST", "/v1/vectors/index/faces/add", { items });
+  await add([
+    { id: "1", vector: [1, 0], metadata: { mail: needle } },
+    { id: "2", vector: [0, 1], metadata: { mail: "ann@example.org" } },
+    { id: "3", vector: [1, 1], metadata: { mail: needle } },
+  ]);
+  await send("POST", "/v1/vectors/index/faces/snapshots", {});
+  // It is replaced: what it said before is in the journal, and in the snapshot.
+  await add([{ id: "3", vector: [1, 1], metadata: { mail: "bob@example.org" } }]);
+}
+
+async function loadDocuments(files: Record<string, Uint8Array | string>): Promise<void> {
+  const form = new FormData();
+  for (const [name, bytes] of Object.entries(files))
+    form.append("file", new Blob([bytes as Uint8Array<ArrayBuffer>]), name);
+  const response = await fetch(`${product.url}/v1/documents?corpus=papers`, { method: "POST", body: form });
+  expect(response.status).toBe(200);
+  const { index } = (await response.json()) as { index: { job_id?: string } };
+  if (index.job_id) await followed(index.job_id);
+}
+
+const fixtures = join(import.meta.dir, "../../fixtures/ingestd/documents");
+const originals = await Promise.all(
+  ["jane.docx", "jane.odt", "jane.pdf", "deck.pptx", "ann.eml"].map(
+    async (name) => [name, await Bun.file(join(fixtures, name)).bytes()] as const,
+  ),
+);
+
+async function documents(): Promise<void> {
+  await loadDocuments({ ...Object.fromEntries(originals), "notes.md": `# Notes\n\nAsk ${needle} first.\n` });
+  await loadDocuments({ "notes.md": "# Notes\n\nAsk nobody.\n" });
+}
+
+/** Files of the data directory that are these very bytes. */
+const copiesOf = (bytes: Uint8Array): string[] =>
+  readdirSync(home.path, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name))
+    .filter((path) => readFileSync(path).equals(bytes));
+
+test("everything that names the person goes, and who asked for it, when and why is kept", async () => {
   await datasets();
+  await memories();
+  await vectors();
+  await documents();
   await operations();
-  expect(filesWith(home.path, needle)).not.toEqual([]);
+  await send("PUT", "/v1/storage/put/letters/1.txt", { to: needle });
+  expect(filesWith(home.path, needle).length).toBeGreaterThan(10);
 
   const dry = await send("POST", "/v1/erase", { subject: needle, ...reasons, dry_run: true });
   expect(dry).toMatchObject({ dry_run: true, state: "done" });
   const done = await send("POST", "/v1/erase", { subject: needle, ...reasons });
   expect(done).toMatchObject({ dry_run: false, state: "done", ...reasons });
+  const left = done.services.flatMap((service: { left: object[] }) => service.left);
+  expect(left).toMatchObject([{ place: "primary://letters/1.txt" }]);
+  await send("DELETE", "/v1/storage/delete/letters/1.txt");
   expect(filesWith(home.path, needle)).toEqual([]);
   expect((await send("GET", "/v1/erasures")).erasures).toMatchObject([
     { id: done.id, state: "done", ...reasons },
@@ -78,4 +146,44 @@ test("everything that names the person goes, and who asked for it, when and why 
   expect((await send("GET", "/v1/system")).erasures_open).toEqual([]);
   expect(await sql(product.url, "SELECT id FROM people ORDER BY id")).toEqual([{ id: 1 }, { id: 3 }]);
   expect(await send("GET", "/v1/observer/stats")).toMatchObject({ total: 3, failures: 1 });
+  expect((await send("GET", "/v1/matrix/playbooks")).playbooks).toMatchObject([{ answer_id: "1" }]);
+  expect(await send("GET", "/v1/vectors/index/faces")).toMatchObject({ count: 2, deleted: 0 });
+});
+
+test("documents of many formats go whole, with their originals and what is searched", async () => {
+  const janes = originals.filter(([name]) => name.startsWith("jane"));
+  for (const [, bytes] of janes) expect(copiesOf(bytes)).toHaveLength(1);
+  const { state, services } = await send("POST", "/v1/erase", { subject: "jane doe", ...reasons });
+  expect(services.filter((each: { state: string }) => each.state === "open")).toEqual([]);
+  expect(state).toBe("done");
+  expect(services.find((each: { service: string }) => each.service === "ingestd").removed).toContainEqual({
+    place: "catalogd/papers",
+    what: "documents",
+    count: 3,
+  });
+  for (const [, bytes] of janes) expect(copiesOf(bytes)).toEqual([]);
+  expect(filesWith(home.path, "Jane Doe")).toEqual([]);
+  const { documents: rest } = await send("GET", "/v1/documents?corpus=papers");
+  expect(rest.map((each: { document: string }) => each.document)).toEqual([
+    "ann.eml",
+    "deck.pptx",
+    "notes.md",
+  ]);
+  const found = await send("POST", "/v1/matrix/search", {
+    corpora: ["papers"],
+    query_text: "References are given on request",
+  });
+  expect(JSON.stringify(found)).not.toContain("jane");
+});
+
+test("what is kept of erasures outlives a start, and fsck finds nothing wrong", async () => {
+  const before = await send("GET", "/v1/erasures");
+  await product.end();
+  product = await startProduct({ dataDir: home.path });
+  expect(await send("GET", "/v1/erasures")).toEqual(before);
+  expect((await fetch(`${product.url}/readyz`)).status).toBe(200);
+  for (const service of ["catalogd", "vectord", "matrixd", "observerd", "pathwayd", "storaged", "ingestd"]) {
+    const lines = await (await fetch(`${product.url}/v1/durable/${service}/inspect`)).text();
+    expect(lines).not.toContain('"finding"');
+  }
 });

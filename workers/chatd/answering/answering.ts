@@ -12,8 +12,8 @@ import type { Observation, Observer } from "./observation.ts";
 import type { Registered } from "./registry.ts";
 import { runningStream, settle } from "./running-answer.ts";
 
-export { createAnswerCache } from "./answer-cache.ts";
-export { createCalls } from "./calls.ts";
+export { type AnswerCache, createAnswerCache } from "./answer-cache.ts";
+export { type CallRecord, type Calls, createCalls } from "./calls.ts";
 export { createObserver, textIn } from "./observation.ts";
 export { createRegistry, modelList, oneModel } from "./registry.ts";
 

@@ -12,6 +12,8 @@ export interface Calls {
     sequence: number,
     wait: { waitMs: number; signal: AbortSignal },
   ) => Promise<{ calls: CallRecord[]; life: string; missed: number }>;
+  /** Forgets what was said in calls that are told so, or only counts them; gives how many. */
+  forget: (isMeant: (call: CallRecord) => boolean, dryRun: boolean) => number;
   /** Ends all waiting, now and later. */
   drain: () => void;
 }
@@ -70,9 +72,19 @@ export function createCalls({
       await next(waitMs, signal);
       return read(sequence);
     },
+    forget: (isMeant, dryRun) => {
+      const meant = ring.filter(isMeant);
+      // The numbers of those that stay have no gap: their place is kept, without what was said.
+      if (!dryRun) ring = ring.map((call) => (isMeant(call) ? withoutContent(call) : call));
+      return meant.length;
+    },
     drain: () => {
       isDraining = true;
       wakeAll();
     },
   };
+}
+
+function withoutContent({ input: _, output: __, error: ___, ...call }: CallRecord): CallRecord {
+  return call;
 }

@@ -29,6 +29,8 @@ export interface Embedder {
   ) => Promise<Embedded>;
   /** Length of the model's vectors, as soon as it has answered. */
   dimensionOf: (model: Model) => number | undefined;
+  /** Forgets every vector that is cached: of which texts they are is not known. */
+  forgetAll: () => void;
   /** Aborts the calls in flight; waiting and later requests are rejected with the reason. */
   stop: (reason: Error) => void;
 }
@@ -65,7 +67,7 @@ export function createEmbedder(deps: EmbedderDeps): Embedder {
     const tokens = Math.round(fetched.reduce((sum, share) => sum + share.tokens, 0));
     return { dimension, rows, cached: found.filter((vector) => vector !== undefined).length, tokens };
   };
-  return { embed, dimensionOf: memory.dimensionOf, stop: batcher.stop };
+  return { embed, dimensionOf: memory.dimensionOf, forgetAll: memory.forgetAll, stop: batcher.stop };
 }
 
 /** Cached vectors, and the dimension of each model. */
@@ -74,6 +76,7 @@ interface Memory {
   keep: (model: Model, key: string, vector: Float32Array) => void;
   dimensionOf: (model: Model) => number | undefined;
   forget: (model: Model) => void;
+  forgetAll: () => void;
 }
 
 function createMemory({ config, metrics }: EmbedderDeps): Memory {
@@ -96,6 +99,7 @@ function createMemory({ config, metrics }: EmbedderDeps): Memory {
       cache.set(key, vector);
     },
     dimensionOf: (model) => dimensions.get(keyOf(model)) ?? model.dimensions,
+    forgetAll: () => cache.clear(),
     forget: (model) => {
       dimensions.delete(keyOf(model));
       forget(cache, `${keyOf(model)}\n`);

@@ -1,5 +1,5 @@
 /** The corpus that is searched, over the dataset of its name: built or refreshed after each commit. */
-import { ServiceError, toWire } from "../../../runtime/errors/errors.ts";
+import { fail, ServiceError, toWire } from "../../../runtime/errors/errors.ts";
 import { describe } from "../../../runtime/telemetry/telemetry.ts";
 import type { IngestDeps } from "../jobs/jobs.ts";
 import type { Index } from "../schemas/schemas.ts";
@@ -10,6 +10,8 @@ export interface CorpusIndex {
   refresh: (corpus: string) => Promise<Index>;
   /** Begins those of corpora whose dataset has a later version than was built: after a kill between the two. */
   reconcile: (corpora: readonly string[]) => Promise<void>;
+  /** Resolves when the corpus, where there is one, holds the rows that its dataset has now, and no job works on it. */
+  caughtUp: (corpus: string, signal: AbortSignal) => Promise<void>;
   settled: () => Promise<void>;
 }
 
@@ -88,6 +90,7 @@ export function createCorpusIndex(
         if (built?.job_id === undefined && (built?.dataset_version ?? 0) < there.version) await refresh(name);
       }
     },
+    caughtUp: (name, signal) => catchUp(name, signal, { catalogd, clock, known, refresh }),
     settled: async () => {
       await Promise.all(later.values());
     },
@@ -95,3 +98,33 @@ export function createCorpusIndex(
 }
 
 const isOf = (cause: unknown, type: string): boolean => cause instanceof ServiceError && cause.type === type;
+
+/** Throws `unavailable` where the corpus cannot be built. */
+async function catchUp(
+  name: string,
+  signal: AbortSignal,
+  {
+    catalogd,
+    clock,
+    known,
+    refresh,
+  }: Pick<IngestDeps, "clock"> & {
+    catalogd: IngestDeps["peers"]["catalogd"];
+    known: (
+      name: string,
+    ) => Promise<{ dataset?: string; job_id?: string; dataset_version?: number } | undefined>;
+    refresh: CorpusIndex["refresh"];
+  },
+): Promise<void> {
+  for (;;) {
+    const { version } = await catalogd.verbs.manifest({ name }, { signal });
+    const built = await known(name);
+    if (!built || built.dataset !== name) return;
+    if (built.job_id === undefined) {
+      if ((built.dataset_version ?? 0) >= version) return;
+      const begun = await refresh(name);
+      if (begun.state === "failed") throw fail("unavailable", `corpus '${name}': ${begun.error}`);
+    }
+    await clock.sleep(afterOtherMs, signal);
+  }
+}

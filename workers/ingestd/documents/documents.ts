@@ -26,6 +26,8 @@ export interface Documents {
   durable: Durable;
   /** Removes originals that no row names, however young, or only counts them. */
   removeUnnamed: (dryRun: boolean, signal: AbortSignal) => Promise<number>;
+  /** Resolves when the corpus that is searched holds what its dataset does. */
+  caughtUp: (corpus: string, signal: AbortSignal) => Promise<void>;
   stop: () => Promise<void>;
 }
 
@@ -63,6 +65,7 @@ export function openDocuments(parts: IngestParts, lifetime: AbortSignal): Docume
     problems: () => [...lost.problems(), ...extraction.problems()],
     durable: durableOriginals(deps, lost),
     removeUnnamed: originals.removeUnnamed,
+    caughtUp: index.caughtUp,
     stop: async () => {
       await extraction.stop();
       await Promise.all([tended, originals.settled(), index.settled()]);

@@ -38,8 +38,14 @@ export async function eraseFromDataset(name: string, call: Call): Promise<Erasur
 export const eraseDropped = (name: string, call: Call): Promise<ErasureReport> =>
   expireVersions(name, call, false);
 
-async function manifestOf(name: string, { parts, requestId }: Call): Promise<DatasetManifest | undefined> {
-  return await parts.deps.peers.catalogd.verbs.manifest({ name }, { requestId }).catch((cause) => {
+/** Undefined where there is none: it was dropped, or is the drop itself. */
+async function manifestOf(
+  name: string,
+  { parts, requestId }: Call,
+  version?: number,
+): Promise<DatasetManifest | undefined> {
+  const asked = { name, ...(version !== undefined && { version }) };
+  return await parts.deps.peers.catalogd.verbs.manifest(asked, { requestId }).catch((cause) => {
     if (cause instanceof ServiceError && cause.type === "not_found") return undefined;
     throw cause;
   });
@@ -64,8 +70,8 @@ async function expireVersions(name: string, call: Call, isIn: boolean): Promise<
   let holds = isIn;
   const unread: ErasureReport["left"] = [];
   for (const version of holds ? [] : earlier) {
-    const manifest = await verbs.manifest({ name, version }, { requestId });
-    const matched = await rowsOf(manifest, subject, reading);
+    const manifest = await manifestOf(name, call, version);
+    const matched = manifest ? await rowsOf(manifest, subject, reading) : 0;
     if (matched === undefined) unread.push(unreadable(name, version));
     else if (matched > 0) holds = true;
     if (holds) break;

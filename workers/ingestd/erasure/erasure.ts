@@ -2,7 +2,7 @@
 import type { Erasing, ErasureReport } from "../../../runtime/contract/contract.ts";
 import { removedAt, reportOf } from "../../../runtime/erasure/erasure.ts";
 import type { Reading } from "../changes/changes.ts";
-import type { Documents } from "../documents/documents.ts";
+import { type Documents, isOfDocuments } from "../documents/documents.ts";
 import type { IngestParts } from "../jobs/jobs.ts";
 import { eraseDropped, eraseFromDataset } from "./datasets.ts";
 
@@ -17,7 +17,10 @@ export interface Call extends Erasing {
 export async function eraseSubject(
   erasing: Erasing,
   parts: IngestParts,
-  { documents, lifetime }: { documents: Pick<Documents, "removeUnnamed">; lifetime: AbortSignal },
+  {
+    documents,
+    lifetime,
+  }: { documents: Pick<Documents, "removeUnnamed" | "caughtUp">; lifetime: AbortSignal },
 ): Promise<ErasureReport> {
   const { deps } = parts;
   const { requestId, dryRun } = erasing;
@@ -30,6 +33,9 @@ export async function eraseSubject(
   const reports: ErasureReport[] = [];
   for (const name of live) reports.push(await eraseFromDataset(name, call));
   for (const name of names) if (!live.has(name)) reports.push(await eraseDropped(name, call));
+  // A document goes with chunks that do not name the subject: what is searched must have lost them too.
+  for (const manifest of dryRun ? [] : manifests)
+    if (isOfDocuments(manifest)) await documents.caughtUp(manifest.name, signal);
   const originals = await documents.removeUnnamed(dryRun, signal);
   const orphans = await verbs.sweep({ grace_days: 0, dry_run: dryRun }, { requestId, signal });
   return reportOf(

@@ -1,12 +1,14 @@
 /** The corpora there are: searched, built, refreshed and dropped by name. */
 import { join } from "node:path";
 import { Mutex } from "async-mutex";
+import type { Erasing, ErasureReport } from "../../../runtime/contract/contract.ts";
 import { fail } from "../../../runtime/errors/errors.ts";
 import type { Log } from "../../../runtime/telemetry/telemetry.ts";
 import { findSource, type Jobs } from "../jobs/jobs.ts";
 import type { Corpus, CorpusSpec } from "../schemas/schemas.ts";
 import { holdBuild } from "./build.ts";
 import { canRefresh, changeRecord, corpusInfo, type Entry, noteDamage, unsearchable } from "./entry.ts";
+import { eraseFromCorpora } from "./erasure.ts";
 import { refuseNewer, type Tools, workOn } from "./job.ts";
 import type { Corpora } from "./live-corpus.ts";
 import { markCorpus } from "./marks.ts";
@@ -25,6 +27,8 @@ export interface OpenCorpora extends Corpora {
   /** Gone when it resolves; its job is cancelled. Throws `not_found`. */
   drop: (name: string) => Promise<void>;
   entries: () => Entry[];
+  /** Takes out what names a subject, when no job works on the corpus. */
+  erase: (erasing: Erasing) => Promise<ErasureReport>;
   /** Why the service is not whole. */
   damages: () => string[];
 }
@@ -97,6 +101,7 @@ export async function createCorpora(
         forget(entries, entry, tools);
       }),
     entries: sorted,
+    erase: (erasing) => eraseFromCorpora(sorted(), erasing, { tools, jobs }),
     damages: () =>
       sorted().flatMap(({ record, damage }) =>
         damage ? [`corpus '${record.name}' is damaged: ${damage.reason}`] : [],

@@ -21,6 +21,8 @@ export interface JobsLog {
   /** Throws where it is closed: nobody can tell then which jobs there were. */
   check: () => void;
   atRest: LineLog<JobFacts>["atRest"];
+  /** Writes the log anew with these alone. */
+  forget: (facts: JobFacts[]) => Promise<void>;
   close: () => Promise<void>;
 }
 
@@ -72,6 +74,11 @@ export async function openJobsLog(
     problems: () => problems,
     check: () => {},
     atRest: file.atRest,
+    forget: async (facts) => {
+      await file.forget(facts);
+      records = facts.length;
+      problems = [];
+    },
     close: file.close,
   };
 }
@@ -86,6 +93,7 @@ function closedJobs(why: ServiceError): JobsLog {
       throw why;
     },
     atRest: refuse,
+    forget: refuse,
     close: async () => {},
   };
 }

@@ -1,4 +1,5 @@
 /** Builds and refreshes: those that wait, run, and the latest that ended. Job states are persisted. */
+import type { Subject } from "../../../runtime/contract/contract.ts";
 import { fail, ServiceError, toWire } from "../../../runtime/errors/errors.ts";
 import type { MarkKeeping } from "../../../runtime/line-log/line-log.ts";
 import {
@@ -47,6 +48,8 @@ export interface Jobs {
   changed: (id: string, ms: number) => Promise<void>;
   /** Runs the work between two writes of the log. */
   atRest: JobsLog["atRest"];
+  /** Errors that name a subject are forgotten, or only counted; gives how many. */
+  erase: (subject: Pick<Subject, "isIn">, dryRun: boolean) => Promise<number>;
   /** Why no job can be taken, for readiness. */
   problems: JobsLog["problems"];
   /** Aborts all and resolves when all have ended. */
@@ -137,6 +140,7 @@ export async function openJobs(
     },
     changed: (id, ms) => change(entryOf(id), ms, clock),
     atRest: file.atRest,
+    erase: (subject, dryRun) => eraseErrors(entries, file, subject, dryRun),
     problems: file.problems,
     stop: async () => {
       const reason = fail("unavailable", interrupted.message);
@@ -257,3 +261,18 @@ const ended = (
   finished_at: timestamp(clock),
   ...(error && { error }),
 });
+
+/** What a job failed with may say of a row what it holds. */
+async function eraseErrors(
+  entries: ReadonlyMap<string, Entry>,
+  file: Pick<JobsLog, "forget">,
+  { isIn }: Pick<Subject, "isIn">,
+  dryRun: boolean,
+): Promise<number> {
+  const named = [...entries.values()].filter(({ facts: { error } }) => error && isIn(error.message));
+  if (dryRun) return named.length;
+  for (const entry of named)
+    entry.facts = { ...entry.facts, error: { type: "erased", message: "what it said was erased" } };
+  await file.forget([...entries.values()].map(({ facts }) => facts));
+  return named.length;
+}

@@ -22,6 +22,10 @@ interface LexiconCalls {
   purge: (input: { from: number }) => number;
   orphans: (input: object) => number[];
   forgetOrphans: (input: { numbers: readonly number[] }) => void;
+  /** Takes out the rows that name a subject, in every generation, or only counts them. */
+  erase: (input: { pattern: string; dryRun: boolean }) => { live: number; state: LexiconState };
+  /** Leaves nothing of deleted rows in the file. */
+  scrub: (input: object) => void;
   skipped: (input: object) => SkippedNumbers | null;
   forgetSkipped: (input: object) => void;
   /** How many rows of a generation have text, and so a vector each. */

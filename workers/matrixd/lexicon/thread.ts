@@ -6,6 +6,7 @@ import { describe } from "../../../runtime/telemetry/telemetry.ts";
 import type { AnswerOf, FromThread, InputOf, LexiconCall, ToThread } from "./calls.ts";
 import { copyDatabase, forgetSkipped, skipped } from "./copy.ts";
 import { checkDatabase, createDatabase, guarded, openDatabase, readState } from "./database.ts";
+import { erase, scrub } from "./erase.ts";
 import { inspectDatabase } from "./inspection.ts";
 import { countTexts, lexicalRows, numbersOfIds, readRows } from "./read.ts";
 import * as write from "./write.ts";
@@ -69,6 +70,8 @@ const answers: Omit<Answers, Own> = {
   purge: (database, { from }) => write.purge(database, from),
   orphans: (database) => write.orphans(database),
   forgetOrphans: (database, { numbers }) => write.forgetOrphans(database, numbers),
+  erase,
+  scrub,
   skipped,
   forgetSkipped,
   countTexts,

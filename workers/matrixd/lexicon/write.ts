@@ -197,7 +197,8 @@ export function purge(database: Database, from: number): number {
   return deleteRows(database, dead.all(from) as { number: number }[]);
 }
 
-function deleteRows(database: Database, rows: { number: number }[]): number {
+/** Deletes rows, whatever generation has them; their vectors become orphans. How many. */
+export function deleteRows(database: Database, rows: { number: number }[]): number {
   const statements = [
     "DELETE FROM words WHERE rowid = ?",
     "DELETE FROM content WHERE number = ?",

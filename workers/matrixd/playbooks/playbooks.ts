@@ -1,6 +1,6 @@
 /** Playbooks: what worked before, kept on disk, matched to queries, counted, merged and let go. */
 import type { Config } from "../../../runtime/config/config.ts";
-import type { ClientOf, VerbsOf } from "../../../runtime/contract/contract.ts";
+import type { ClientOf, Subject, VerbsOf } from "../../../runtime/contract/contract.ts";
 import { ServiceError } from "../../../runtime/errors/errors.ts";
 import { type Idempotency, unlessFound } from "../../../runtime/idempotency/idempotency.ts";
 import { logDamageOf, type MarkKeeping } from "../../../runtime/line-log/line-log.ts";
@@ -57,6 +57,8 @@ export interface Playbooks {
   matches: PlaybookMatches;
   atRest: PlaybookStore["atRest"];
   all: PlaybookStore["state"]["all"];
+  /** Those that name a subject go, or are only counted; gives how many. */
+  erase: (subject: Pick<Subject, "isMentioned">, dryRun: boolean) => Promise<number>;
   /** What is damaged, for readiness. */
   problems: () => string[];
   close: () => Promise<void>;
@@ -104,6 +106,7 @@ function closedPlaybooks(why: ServiceError): Playbooks {
   };
   return {
     verbs,
+    erase: refuse,
     matches: { match: refuse },
     atRest: refuse,
     all: () => {
@@ -125,6 +128,11 @@ async function openAll(given: PlaybookParts, store: PlaybookStore): Promise<Play
     matches: createPlaybookMatches(parts),
     atRest: store.atRest,
     all: store.state.all,
+    erase: async ({ isMentioned }, dryRun) => {
+      const isMeant = (playbook: PlaybookFields) => isMentioned(Object.values(playbook));
+      if (!dryRun) return store.erase(isMeant);
+      return [...store.state.all()].filter(({ playbook }) => isMeant(playbook)).length;
+    },
     problems: store.problems,
     close: () => {
       stop.abort();

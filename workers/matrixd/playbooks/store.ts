@@ -14,7 +14,12 @@ import {
 import type { MemoryBudget } from "../../../runtime/memory/memory.ts";
 import { createKeyedMutex } from "../../../runtime/scheduling/scheduling.ts";
 import { describe, type Log } from "../../../runtime/telemetry/telemetry.ts";
-import { createPlaybookState, type PlaybookChange, type PlaybookState } from "./state.ts";
+import {
+  createPlaybookState,
+  type PlaybookChange,
+  type PlaybookFields,
+  type PlaybookState,
+} from "./state.ts";
 
 /** Records beyond those that live before the log is written anew: a start replays at most about twice what lives. */
 const compactAboveRecords = 1000;
@@ -42,6 +47,8 @@ export interface PlaybookStore {
   atRest: LineLog<PlaybookChange>["atRest"];
   /** Writes the log anew; damaged lines are set aside in `playbooks.log.damaged`. Rejects when the log cannot be written. */
   acceptDamage: () => Promise<void>;
+  /** Those that are meant go from every byte; gives how many. */
+  erase: (isMeant: (playbook: PlaybookFields) => boolean) => Promise<number>;
   close: () => Promise<void>;
 }
 
@@ -56,44 +63,21 @@ export const playbooksName = "playbooks.log";
 export const playbooksFormat = { format: "lakehouse.playbooks", version: 1 } as const;
 
 /** Opens `<directory>/playbooks.log`. Throws `corrupt` when it is another format, a newer version, or not what was acknowledged. */
-export async function openPlaybookStore(
-  {
-    directory,
-    log,
-    idempotency,
-    ...kept
-  }: MarkKeeping & {
-    directory: string;
-    log: Log;
-    idempotency?: KeyEnds;
-  },
-  budget?: MemoryBudget,
-): Promise<PlaybookStore> {
-  const state = createPlaybookState();
-  const file = await openLineLog<PlaybookChange>({
-    path: join(directory, playbooksName),
-    ...playbooksFormat,
-    kept,
-    replay: (change) => {
-      state.apply(change);
-      idempotency?.found(change.op, () => change);
-    },
-    ...(budget && { memory: { budget, perByte: memoryPerByte } }),
-  });
+export async function openPlaybookStore(given: StoreOptions, budget?: MemoryBudget): Promise<PlaybookStore> {
+  const { log, idempotency } = given;
+  const { state, file } = await openLog(given, budget);
   let problems = problemsOf(file.report);
-  for (const problem of problems) log.warn("playbooks damaged", { problem });
-  if (file.report.torn) log.warn("playbooks: an unfinished last line was cut off", { ...file.report.torn });
-
   let records = file.report.records;
   let compactAt = 2 * state.size() + compactAboveRecords;
   let writing = 0;
   let compaction: { done: Promise<void>; begin: () => void } | undefined;
 
-  const rewrite = async () => {
+  const rewrite = async (how: "rewrite" | "forget") => {
     try {
       // Records are written without the operations that made them: their ends must be known by then.
       await idempotency?.settled();
-      await file.rewrite([...state.all()].map(({ playbook }) => ({ put: [playbook], gone: [] })));
+      const living = [...state.all()].map(({ playbook }) => ({ put: [playbook], gone: [] }));
+      await file[how](living);
       records = state.size();
     } finally {
       compactAt = Math.max(records, 2 * state.size()) + compactAboveRecords;
@@ -101,10 +85,10 @@ export async function openPlaybookStore(
     }
   };
   /** Begins when nothing is being written, so that what the new log holds is exactly what memory holds. */
-  const compact = (): Promise<void> => {
+  const compact = (how: "rewrite" | "forget" = "rewrite"): Promise<void> => {
     if (compaction) return compaction.done;
     const { promise: idle, resolve: begin } = Promise.withResolvers<void>();
-    const done = idle.then(rewrite);
+    const done = idle.then(() => rewrite(how));
     compaction = { done, begin };
     beginWhenIdle();
     return done;
@@ -143,6 +127,16 @@ export async function openPlaybookStore(
       await compact();
       problems = [];
     },
+    erase: async (isMeant) => {
+      const gone = [...state.all()].flatMap(({ playbook }) =>
+        isMeant(playbook) ? playbook.playbook_id : [],
+      );
+      if (gone.length > 0) await write({ put: [], gone });
+      while (compaction) await compaction.done.catch(() => undefined);
+      await compact("forget");
+      problems = [];
+      return gone.length;
+    },
     close: async () => {
       while (compaction) await compaction.done.catch(() => undefined);
       await file.close();
@@ -156,6 +150,28 @@ const inAll = <R>(
   [first, ...rest]: readonly string[],
   work: () => Promise<R>,
 ): Promise<R> => (first === undefined ? work() : exclusively(first, () => inAll(exclusively, rest, work)));
+
+type StoreOptions = MarkKeeping & { directory: string; log: Log; idempotency?: KeyEnds };
+
+async function openLog(
+  { directory, log, idempotency, marks, adopted }: StoreOptions,
+  budget: MemoryBudget | undefined,
+): Promise<{ state: PlaybookState; file: LineLog<PlaybookChange> }> {
+  const state = createPlaybookState();
+  const file = await openLineLog<PlaybookChange>({
+    path: join(directory, playbooksName),
+    ...playbooksFormat,
+    kept: { marks, adopted },
+    replay: (change) => {
+      state.apply(change);
+      idempotency?.found(change.op, () => change);
+    },
+    ...(budget && { memory: { budget, perByte: memoryPerByte } }),
+  });
+  for (const problem of problemsOf(file.report)) log.warn("playbooks damaged", { problem });
+  if (file.report.torn) log.warn("playbooks: an unfinished last line was cut off", { ...file.report.torn });
+  return { state, file };
+}
 
 const problemsOf = ({ damaged, damagedCount }: LogReport): string[] => {
   const [first] = damaged;

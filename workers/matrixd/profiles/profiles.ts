@@ -5,7 +5,7 @@
  */
 import { join } from "node:path";
 import { Mutex } from "async-mutex";
-import type { VerbsOf } from "../../../runtime/contract/contract.ts";
+import type { Subject, VerbsOf } from "../../../runtime/contract/contract.ts";
 import { ServiceError } from "../../../runtime/errors/errors.ts";
 import { type Idempotency, type Operation, unlessFound } from "../../../runtime/idempotency/idempotency.ts";
 import {
@@ -47,6 +47,8 @@ export interface Profiles {
    */
   active: () => Shown | undefined;
   atRest: LineLog<ProfileState>["atRest"];
+  /** Nothing of earlier states is kept, unless it only looks; gives the profiles that name a subject, which stay. */
+  erase: (subject: Pick<Subject, "isMentioned">, dryRun: boolean) => Promise<string[]>;
   /** What is damaged, for readiness. */
   problems: () => string[];
   close: () => Promise<void>;
@@ -91,6 +93,7 @@ function closedProfiles(why: ServiceError): Profiles {
       throw why;
     },
     atRest: refuse,
+    erase: refuse,
     problems: () => [why.message],
     close: async () => {},
   };
@@ -104,6 +107,11 @@ function profilesOf(parts: ProfileParts, store: Awaited<ReturnType<typeof openPr
   });
   return {
     atRest: store.atRest,
+    erase: async ({ isMentioned }, dryRun) => {
+      if (!dryRun) await store.forgetEarlier();
+      const named = store.state().profiles.filter((profile) => isMentioned(Object.values(profile)));
+      return named.map(({ name }) => name);
+    },
     problems: store.problems,
     close: store.close,
     active: () => {
@@ -244,6 +252,8 @@ async function openProfileStore({ directory, log, marks, adopted, idempotency }:
       operation: Operation | undefined,
       answerOf: (changed: Changed) => R,
     ): Promise<R> => mutex.runExclusive(() => change(plan, operation, answerOf)),
+    /** Operations aside, whose keys are remembered by now. */
+    forgetEarlier: () => mutex.runExclusive(() => file.forget([state, state])),
     close: () => mutex.runExclusive(file.close),
   };
 }

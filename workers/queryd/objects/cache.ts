@@ -17,11 +17,15 @@ export interface ObjectCache {
   /** The object's copy, fetched when it is not there; it stays until it is unpinned. */
   pin: (object: ObjectAddress, signal: AbortSignal) => Promise<Pinned>;
   bytes: () => number;
+  /** Removes all copies; those that a query reads, when it has ended. */
+  clear: () => Promise<void>;
 }
 
 interface Copy {
   bytes: number;
   pins: number;
+  /** Called by the last who unpins it, where it is to go then. */
+  unused?: () => void;
   /** Fetches or checks the file once, for all who ask; rejects with `StaleCopy` when it is damaged. */
   verified: (signal: AbortSignal) => Promise<Verified>;
 }
@@ -84,6 +88,14 @@ export async function openObjectCache(options: CacheOptions): Promise<ObjectCach
     put(id, bytes, async () => checked(path, hash));
   return {
     bytes: () => total,
+    clear: async () => {
+      for (const [id, copy] of [...copies]) {
+        forget(id, copy);
+        if (copy.pins === 0) await removeCopies(directory, id);
+        // Fetched anew meanwhile, it is another one's.
+        else copy.unused = () => void (copies.has(id) || removeCopies(directory, id).catch(() => undefined));
+      }
+    },
     pin: async (object, signal) => {
       const id = idOf(object);
       for (;;) {
@@ -112,6 +124,7 @@ const unpinner = (copy: Copy): (() => void) => {
   return () => {
     if (pinned) copy.pins -= 1;
     pinned = false;
+    if (copy.pins === 0) copy.unused?.();
   };
 };
 

@@ -14,7 +14,13 @@ import {
 } from "../catalog/catalog.ts";
 import { type EnginesOptions, openEngines } from "../engine/engine.ts";
 import { pathHider } from "../errors/errors.ts";
-import { createObjects, openMemoryFolder, openObjectCache, openReadableFolder } from "../objects/objects.ts";
+import {
+  createObjects,
+  type ObjectCache,
+  openMemoryFolder,
+  openObjectCache,
+  openReadableFolder,
+} from "../objects/objects.ts";
 import { readRemoteEngines } from "../remote/remote.ts";
 import { createAnalysis, guardStatements, jsonGuardStatements } from "../sandbox/sandbox.ts";
 import type { Components } from "./execution.ts";
@@ -22,7 +28,10 @@ import type { Components } from "./execution.ts";
 type QuerydDeps = Deps<{ catalogd: Catalogd; storaged: Storaged }>;
 
 /** `lifetime` ends the work that several queries share. */
-export async function openComponents(deps: QuerydDeps, lifetime: AbortSignal): Promise<Components> {
+export async function openComponents(
+  deps: QuerydDeps,
+  lifetime: AbortSignal,
+): Promise<Components & { cache: ObjectCache }> {
   const { config, clock, log, newId, peers } = deps;
   await mkdir(deps.directory, { recursive: true });
   // DuckDB compares paths as they are without symbolic links.
@@ -76,6 +85,7 @@ export async function openComponents(deps: QuerydDeps, lifetime: AbortSignal): P
     liveTables,
     versions,
     views,
+    cache,
     hidePaths,
     clock,
     mark,

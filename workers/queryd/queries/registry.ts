@@ -28,6 +28,8 @@ export interface Queries {
   /** Stops the query; one that has ended already is left as it is. */
   interrupt: (id: string) => QueryInfo;
   stopAll: (reason: ServiceError) => void;
+  /** Forgets ended queries whose statements are told so. */
+  forget: (isMeant: (sql: string) => boolean) => void;
 }
 
 interface Entry {
@@ -98,6 +100,9 @@ export function createQueries(options: {
         .get(id)
         ?.controller.abort(fail("conflict", `the query was interrupted by DELETE /sql/queries/${id}`));
       return find(id);
+    },
+    forget: (isMeant) => {
+      for (const [id, { sql }] of [...ended]) if (isMeant(sql)) ended.delete(id);
     },
     stopAll: (reason) => {
       for (const { controller } of open.values()) controller.abort(reason);

@@ -4,7 +4,7 @@ import { type Clock, timestamp } from "../../../runtime/scheduling/scheduling.ts
 import { describe, type Log, type Metrics } from "../../../runtime/telemetry/telemetry.ts";
 import type { ErrorJournal } from "./journal.ts";
 
-export { decodeLine, linesBackwards, openErrorJournal } from "./journal.ts";
+export { decodeLine, type ErrorJournal, linesBackwards, openErrorJournal } from "./journal.ts";
 
 // Every operation is counted; a failure also gets a line in the error journal.
 

@@ -4,11 +4,11 @@
  * page at a time, newest first, acknowledges nothing, and gives way on a full disk.
  */
 
-import { type FileHandle, open, readdir, rm } from "node:fs/promises";
+import { type FileHandle, open, readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Static } from "@sinclair/typebox";
 import { Mutex } from "async-mutex";
-import { opened, unlessAbsent } from "../../../runtime/durable/durable.ts";
+import { opened, unlessAbsent, writeAtomic } from "../../../runtime/durable/durable.ts";
 import { pageToken, readPageToken } from "../../../runtime/pages/pages.ts";
 import type { JournalEntry as JournalEntrySchema } from "../contract.ts";
 
@@ -28,6 +28,8 @@ export interface ErrorJournal {
     pageSize: number;
     pageToken?: string | undefined;
   }) => Promise<JournalPage>;
+  /** Lines that are told so, and those that cannot be read, go from the files; or they are only counted. */
+  erase: (isMeant: (entry: JournalEntry) => boolean, dryRun: boolean) => Promise<number>;
   close: () => Promise<void>;
 }
 
@@ -97,6 +99,28 @@ export async function openErrorJournal(directory: string, fileBytesMax: number):
           : positionOf(token);
       return readPage(directory, start, { bucket, pageSize });
     },
+    erase: (isMeant, dryRun) =>
+      mutex.runExclusive(async () => {
+        let count = 0;
+        for (const number of [current.number - 1, current.number]) {
+          const path = join(directory, nameOf(number));
+          const text = await readFile(path, "utf8").catch(unlessAbsent);
+          const lines = (text ?? "").split("\n").filter((line) => line !== "");
+          const isKept = (line: string) => {
+            const entry = decodeLine(line);
+            return entry !== undefined && !isMeant(entry);
+          };
+          const kept = lines.filter(isKept);
+          count += lines.length - kept.length;
+          if (dryRun || kept.length === lines.length) continue;
+          await writeAtomic(path, kept.map((line) => `${line}\n`).join(""));
+          if (number !== current.number) continue;
+          await current.handle.close();
+          current = await openFile(directory, number);
+          isTorn = false;
+        }
+        return count;
+      }),
     close: () => mutex.runExclusive(() => current.handle.close()),
   };
 }

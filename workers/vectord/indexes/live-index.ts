@@ -41,7 +41,7 @@ export interface LiveIndex {
   config: IndexConfig;
   /** Tells this opening of the index from every other: row sequences mean something within it only. */
   opening: string;
-  journal: Pick<Journal, "damaged" | "snapshots" | "dropSnapshot">;
+  journal: Pick<Journal, "damaged" | "snapshots" | "dropSnapshot" | "objectsOf" | "orphans">;
   snapshot: () => ReturnType<Journal["snapshot"]>;
   /** Checks all of the items, then adds them durably. */
   add: (items: Items, operation?: string) => Promise<{ added: number; replaced: number; count: number }>;

@@ -46,6 +46,10 @@ export interface Journal {
   snapshot: (count: () => number) => Promise<Static<typeof Snapshot>>;
   snapshots: () => Promise<Static<typeof Snapshot>[]>;
   dropSnapshot: (id: string) => Promise<void>;
+  /** Keys of all its objects but the manifest, or of those that a snapshot needs. */
+  objectsOf: (snapshot?: string) => string[];
+  /** Of these those that nothing needs, and that are still there. */
+  orphans: () => string[];
   /** Finishes the appends that wait and the checkpoint under way; then the journal takes nothing more. */
   close: () => Promise<void>;
 }

@@ -20,7 +20,7 @@ import {
 import type { Batch } from "../rows/rows.ts";
 import { type Appends, createAppends } from "./appends.ts";
 import { type Journal, type JournalView, momentOf, neededOf } from "./interface.ts";
-import { addSnapshot, listSnapshots, removeSnapshot } from "./snapshots.ts";
+import { addSnapshot, listSnapshots, objectsOf, removeSnapshot } from "./snapshots.ts";
 
 export interface JournalOptions {
   store: ObjectStore;
@@ -109,6 +109,8 @@ export function openJournal(options: JournalOptions, found: Found, closed: () =>
       await removeSnapshot(file, id);
       await sweepExclusively();
     },
+    objectsOf: (id) => objectsOf(file.current(), state.objects.keys(), id),
+    orphans: () => orphansOf(state),
     close: async () => {
       state.ended ??= fail("unavailable", `the index '${file.current().name}' is closed`);
       state.closing = true;

@@ -1,8 +1,8 @@
 /** Snapshots of an index: entries of its manifest that name what they need. Nothing is copied to take one. */
 import type { Static } from "@sinclair/typebox";
 import { fail } from "../../../runtime/errors/errors.ts";
-import type { KeptSnapshot } from "../lhv1/lhv1.ts";
-import type { ManifestFile } from "../objects/objects.ts";
+import type { KeptSnapshot, Manifest } from "../lhv1/lhv1.ts";
+import { type ManifestFile, neededBy } from "../objects/objects.ts";
 import type { Snapshot } from "../schemas/schemas.ts";
 
 /** The manifest holds them all, and every change writes it whole. */
@@ -58,4 +58,14 @@ export async function removeSnapshot(file: ManifestFile, id: string): Promise<vo
     if (left.length < manifest.snapshots.length) return { ...manifest, snapshots: left };
     throw fail("not_found", `'${manifest.name}' has no snapshot '${id}'`);
   });
+}
+
+/** Of these keys those that the snapshot needs; all of them where none is named. */
+export function objectsOf(manifest: Manifest, keys: string[], id: string | undefined): string[] {
+  if (id === undefined) return keys;
+  const { checkpoint: _, ...rest } = manifest;
+  const snapshots = manifest.snapshots.filter((snapshot) => snapshot.id === id);
+  // As if the snapshot were all there is.
+  const alone = { ...rest, incarnation: "", base: Number.POSITIVE_INFINITY, snapshots };
+  return snapshots.length === 0 ? [] : keys.filter(neededBy(manifest.name, [alone]));
 }
