@@ -3,6 +3,28 @@ import { bytes, flag, GiB, integer, KiB, MiB, minute, ms, second, text, url } fr
 
 const interval = (value: number, what: string) => ms(value, [10, 24 * 60 * minute], what);
 
+/** `[telemetry]`: spans of every service. */
+export const telemetrySettings = {
+  otlp_endpoint: text(
+    "",
+    "OTLP/HTTP traces endpoint that every service's spans are sent to, as http://127.0.0.1:4318/v1/traces; empty: none",
+    url,
+  ),
+  otlp_provider: text(
+    "otlp",
+    "the secret [providers.<this>] api_key that opens otlp_endpoint; user:password is sent as Basic, else as Bearer",
+  ),
+  sample_percent: integer(100, [0, 100], "share of traces that begin here and are recorded, in percent"),
+  otlp_queue: integer(
+    2048,
+    [1, 1_000_000],
+    "spans of one service that may wait to be exported; more are dropped and counted",
+  ),
+  otlp_batch: integer(512, [1, 100_000], "spans of one export"),
+  otlp_interval_ms: ms(5 * second, [10, 24 * 60 * minute], "longest wait before an export"),
+  otlp_timeout_ms: ms(10 * second, [10, 10 * minute], "longest wait for otlp_endpoint's answer"),
+};
+
 export const observerdSettings = {
   ring_operations: integer(2000, [1, 10_000_000], "latest operations kept in memory"),
   ring_max_bytes: bytes(64 * MiB, [KiB, 64 * GiB], "memory for them", " of their JSON"),

@@ -25,7 +25,7 @@ import { catalogdSettings } from "./settings-catalogd.ts";
 import { chatdSettings, modelSettings, providerSettings } from "./settings-chatd.ts";
 import { authSettings, listening, pgwireSettings } from "./settings-listening.ts";
 import { matrixdSettings, memoryBytesMax, pathwaydSettings } from "./settings-memory.ts";
-import { observerdSettings } from "./settings-observerd.ts";
+import { observerdSettings, telemetrySettings } from "./settings-observerd.ts";
 import { querydSettings } from "./settings-queryd.ts";
 
 export const settings = {
@@ -37,6 +37,7 @@ export const settings = {
     ),
   },
   log: { level: choice("info", ["debug", "info", "warn", "error"], "least level that is logged") },
+  telemetry: telemetrySettings,
   auth: authSettings,
   supervisor: {
     start_timeout_ms: ms(30 * second, [100, 10 * minute], "a service not ready by then is restarted"),

@@ -16,6 +16,7 @@ import { errorBody, fail, icebergError, openAiError, ServiceError, toWire } from
 import { unanswered } from "../rpc/rpc.ts";
 import type { Clock } from "../scheduling/scheduling.ts";
 import { describe, type Log, type Metrics } from "../telemetry/telemetry.ts";
+import type { Tracing } from "../tracing/tracing.ts";
 import type { AnswerHold } from "./answer-hold.ts";
 import { errorPage } from "./error-page.ts";
 import { SentRequest } from "./sent-request.ts";
@@ -31,6 +32,8 @@ export interface GuardDeps {
   bodyTimeoutMs?: number;
   /** Requests of one address at once, those included whose body is awaited; without it any number. */
   perAddress?: { max: number; addressOf: AddressOf };
+  /** Where requests are parts of traces. */
+  tracing?: Pick<Tracing, "answer"> | undefined;
   /** Where answers may be held. */
   answers?: Pick<AnswerHold, "held">;
 }
@@ -127,8 +130,24 @@ export function createGuard(deps: GuardDeps) {
       seconds.observe((deps.clock.elapsed() - started) / 1000, { route: pattern });
       return response;
     };
-  return { guarded, giveUpSilent: () => giveUpSilent(arrivals), giveUp: unfinished.giveUp };
+  return {
+    guarded: traced(guarded, deps.tracing),
+    giveUpSilent: () => giveUpSilent(arrivals),
+    giveUp: unfinished.giveUp,
+  };
 }
+
+/** The same within the caller's trace; what watches the service is no work of its callers. */
+const traced =
+  (guarded: Guarded, tracing: GuardDeps["tracing"]): Guarded =>
+  (pattern, handler, excused, form) => {
+    const serve = guarded(pattern, handler, excused, form);
+    if (tracing === undefined || excused.unlimited) return serve;
+    return (request, from) =>
+      tracing.answer({ headers: request.headers, method: request.method, route: pattern }, () =>
+        serve(request, from),
+      );
+  };
 
 const isSafeMethod = ({ method }: HttpRequest): boolean => method === "GET" || method === "HEAD";
 

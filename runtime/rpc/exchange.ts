@@ -6,6 +6,7 @@
 
 import { bufferedResponse } from "../bodies/bodies.ts";
 import { fail, fromWire, type ServiceError, toWire, type WireError } from "../errors/errors.ts";
+import { traceHeaders } from "../trace-context/trace-context.ts";
 import {
   type BodyFrame,
   type IncomingBody,
@@ -169,8 +170,14 @@ function caller(port: MessagePort, id: number, signal: AbortSignal | undefined, 
 }
 
 /** Pairs are taken as they are: they were just read from other headers. */
-const pairsOf = (headers: RequestInit["headers"]): [string, string][] =>
-  Array.isArray(headers) ? (headers as [string, string][]) : [...new Headers(headers)];
+const pairsOf = (headers: RequestInit["headers"]): [string, string][] => {
+  const pairs = Array.isArray(headers) ? (headers as [string, string][]) : [...new Headers(headers)];
+  const trace = traceHeaders();
+  // The work's own: what is passed on is the caller's.
+  return trace
+    ? [...pairs.filter(([name]) => name !== "traceparent" && name !== "tracestate"), ...Object.entries(trace)]
+    : pairs;
+};
 
 export interface Rest {
   reader: ReadableStreamDefaultReader<Uint8Array>;

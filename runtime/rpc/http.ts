@@ -2,6 +2,7 @@
 
 import type { CallOptions } from "../contract/contract.ts";
 import { fail, fromWire, type WireError } from "../errors/errors.ts";
+import { traceHeaders } from "../trace-context/trace-context.ts";
 import { type BodyLimit, bytesOf, fetchAsSent } from "../upstream/upstream.ts";
 import { decode, encode } from "./codec.ts";
 import { type Call, type CallLimits, deadline, rpcMediaType, tooMany } from "./transport.ts";
@@ -57,6 +58,7 @@ const rpcHeaders = (
   { requestId, idempotencyKey }: CallOptions,
 ): Record<string, string> => ({
   ...base,
+  ...traceHeaders(),
   "content-type": rpcMediaType,
   ...(requestId && { "x-request-id": requestId }),
   ...(idempotencyKey && { "idempotency-key": idempotencyKey }),

@@ -2,6 +2,7 @@
 
 import type { CallContext, CallOptions, ClientOf, Contract } from "../contract/contract.ts";
 import { fail, fromWire, type ServiceError, toWire, type WireError } from "../errors/errors.ts";
+import { inTrace, type TraceHeaders, traceHeaders, traceOf } from "../trace-context/trace-context.ts";
 import { createExchanges, type Exchanges, isExchange } from "./exchange.ts";
 import { serveExchanges } from "./exchange-server.ts";
 import { unanswered } from "./unanswered.ts";
@@ -21,6 +22,7 @@ interface PortCall {
   input: unknown;
   requestId?: string;
   idempotencyKey?: string;
+  trace?: TraceHeaders;
 }
 interface PortCancel {
   id: number;
@@ -112,12 +114,14 @@ export function overPort(peer: string, limits: CallLimits, safe: Safe = nothingS
     signal.addEventListener("abort", cancel, { once: true });
     try {
       const { requestId, idempotencyKey } = options;
+      const trace = traceHeaders();
       const message: PortCall = {
         id,
         verb,
         input,
         ...(requestId && { requestId }),
         ...(idempotencyKey && { idempotencyKey }),
+        ...(trace && { trace }),
       };
       sendCall(port, message, options.transfer ?? []);
       return await promise;
@@ -170,7 +174,10 @@ export function servePort(
       return port.postMessage({ id: data.id, error: toWire(tooMany("this service", { inFlightMax })) });
     const controller = new AbortController();
     running.set(data.id, controller);
-    void answer(invoke, data.verb, data.input, contextOf(data, controller.signal)).then((reply) => {
+    const trace = traceOf(data.trace?.traceparent, data.trace?.tracestate);
+    const context = contextOf(data, controller.signal);
+    const answered = inTrace(trace, () => answer(invoke, data.verb, data.input, context));
+    void answered.then((reply) => {
       running.delete(data.id);
       send(port, { id: data.id, ...reply });
     });

@@ -1,5 +1,6 @@
 /** JSON lines on stderr: time, level, service, msg, request_id, fields. Secrets never reach a field. */
 import { writeSync } from "node:fs";
+import { currentTrace } from "../trace-context/trace-context.ts";
 
 export const levels = ["debug", "info", "warn", "error"] as const;
 export type Level = (typeof levels)[number];
@@ -60,7 +61,16 @@ export function createLog(service: string, level: Level, write: (line: string) =
     (name: Level) =>
     (msg: string, fields: Record<string, unknown> = {}): void => {
       if (levels.indexOf(name) < threshold) return;
-      const line = { time: new Date().toISOString(), level: name, service, msg, ...fields };
+      const { traceId: trace_id, spanId: span_id } = currentTrace() ?? {};
+      const line = {
+        time: new Date().toISOString(),
+        level: name,
+        service,
+        msg,
+        ...fields,
+        trace_id,
+        span_id,
+      };
       write(`${JSON.stringify(line, hideSecrets)}\n`);
     };
   return {

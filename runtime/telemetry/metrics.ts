@@ -12,6 +12,10 @@ export interface Metrics {
   counter: (name: string, help: string) => Counter;
   /** Read when asked, so that it is never stale. */
   gauge: (name: string, help: string, read: () => number) => void;
+  /** One of those that every exporter has by the same name, such as `process_open_fds`; absent where the system does not tell. */
+  standard: (name: string, help: string, read: () => number | undefined) => void;
+  /** Facts as labels of a gauge that is 1. */
+  info: (name: string, help: string, labels: Labels) => void;
   /** Seconds unless the name says otherwise. */
   histogram: (name: string, help: string, buckets?: readonly number[]) => Histogram;
   /** The page: one block a metric, in the order of definition. */
@@ -89,6 +93,16 @@ export function createMetrics(prefix = "lakehouse_"): Metrics {
       const name = prefix + short;
       define(name, () => `${header(name, help, "gauge")}${name} ${read()}\n`);
     },
+    standard: (name, help, read) =>
+      define(name, () => {
+        const value = read();
+        const type = name.endsWith("_total") ? "counter" : "gauge";
+        return value === undefined ? "" : `${header(name, help, type)}${name} ${value}\n`;
+      }),
+    info: (short, help, labels) => {
+      const name = prefix + short;
+      define(name, () => `${header(name, help, "gauge")}${name}${labelText(labels)} 1\n`);
+    },
     histogram: (short, help, buckets = latencyBuckets) => {
       const name = prefix + short;
       const all = new Map<string, Series<HistogramState>>();
@@ -131,22 +145,4 @@ function histogramText(
     return `${name}_bucket${withLe(series, String(limit))} ${below}\n`;
   });
   return `${lines.join("")}${name}_bucket${withLe(series, "+Inf")} ${state.count}\n${name}_sum${series} ${state.sum}\n${name}_count${series} ${state.count}\n`;
-}
-
-// What one service takes of its process: services of one process share all but their JavaScript heaps.
-
-export function measureThread(metrics: Metrics): void {
-  const startedAt = performance.now();
-  metrics.gauge("uptime_seconds", "Time since this service started.", () =>
-    Math.round((performance.now() - startedAt) / 1000),
-  );
-  metrics.gauge(
-    "heap_bytes",
-    "JavaScript heap of this service's thread.",
-    () => process.memoryUsage().heapUsed,
-  );
-  metrics.gauge("process_resident_bytes", "Resident memory of the process this service is in.", () =>
-    process.memoryUsage.rss(),
-  );
-  metrics.gauge("process_id", "The process this service is in.", () => process.pid);
 }

@@ -1,6 +1,7 @@
 /** Servers of others: the one way to ask them, and what their failures mean. */
 import { isKnownEncoding, isPlain, unpacked } from "../bodies/bodies.ts";
 import type { Clock } from "../scheduling/scheduling.ts";
+import { currentTrace, inSpan, traceHeaders } from "../trace-context/trace-context.ts";
 
 // Servers of others, asked by HTTP: the one way to ask them, and to read what they answer within a bound.
 
@@ -16,7 +17,7 @@ export const fetchAsSent = (url: string | URL, init: RequestInit = {}): Promise<
  * gzip is a gigabyte at once. Throws UnknownEncoding beside what `fetch` throws.
  */
 export async function fetchUpstream(url: string | URL, init: RequestInit = {}): Promise<Response> {
-  const response = await fetchAsSent(url, init);
+  const response = await fetchTraced(url, init);
   const encoding = response.headers.get("content-encoding");
   if (encoding === null || isPlain(encoding) || !response.body) return response;
   if (!isKnownEncoding(encoding)) {
@@ -29,6 +30,23 @@ export async function fetchUpstream(url: string | URL, init: RequestInit = {}): 
   headers.delete("content-length");
   const { status, statusText } = response;
   return new Response(unpacked(response.body, encoding), { status, statusText, headers });
+}
+
+/** In a span of its own, and with the trace's headers: the other server's spans stand below ours. */
+function fetchTraced(url: string | URL, init: RequestInit): Promise<Response> {
+  const trace = currentTrace();
+  if (trace === undefined) return fetchAsSent(url, init);
+  const { hostname } = new URL(url);
+  const method = init.method ?? "GET";
+  const attributes = { "http.request.method": method, "server.address": hostname };
+  return inSpan(trace, { name: `${method} ${hostname}`, kind: "client", attributes }, async (span) => {
+    const headers = new Headers(init.headers);
+    for (const [name, value] of Object.entries(traceHeaders() ?? {})) headers.set(name, value);
+    const response = await fetchAsSent(url, { ...init, headers });
+    span.set({ "http.response.status_code": response.status });
+    if (response.status >= 400) span.fail(`answered ${response.status}`);
+    return response;
+  });
 }
 
 export interface BodyLimit {

@@ -18,6 +18,7 @@ import {
   type Safe,
 } from "../rpc/rpc.ts";
 import type { PeerLink } from "../service/service.ts";
+import { traceHeaders } from "../trace-context/trace-context.ts";
 import { fetchAsSent } from "../upstream/upstream.ts";
 
 /** The clients of a service's peers, which live on while the peers are replaced behind them. */
@@ -91,7 +92,7 @@ const asOneself =
   async (path, init = {}) => {
     const headers = new Headers(init.headers);
     headers.delete("x-forwarded-for");
-    for (const [name, value] of Object.entries(auth())) headers.set(name, value);
+    for (const [name, value] of Object.entries({ ...auth(), ...traceHeaders() })) headers.set(name, value);
     const response = await fetch(path, { ...init, headers });
     if (response.status !== 401) return response;
     await response.body?.cancel();

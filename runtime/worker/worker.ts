@@ -31,6 +31,7 @@ import {
 } from "../service/service.ts";
 import { createAdoption } from "../store/store.ts";
 import { createLog, createMetrics, describe, type Log } from "../telemetry/telemetry.ts";
+import { createTracing } from "../tracing/tracing.ts";
 import { createInbound, endCallers } from "./callers.ts";
 import { durable, durableHandlers } from "./durable-endpoints.ts";
 import { createLinks } from "./links.ts";
@@ -169,22 +170,17 @@ async function begin<C extends Contract, P extends Record<string, Contract>>(
   const metrics = createMetrics();
   let [system, live] = [init.services, liveOf(init)];
   const deps: Deps<P> = {
-    config,
-    clock: systemClock,
-    log,
-    metrics,
+    ...{ config, clock: systemClock, log, metrics, adopted, peers },
     secrets: loadSecrets(config.secrets_path),
     newId: () => crypto.randomUUID(),
     ...own,
-    adopted,
-    peers,
     live: () => live,
     system: () => system,
   };
 
   const running = refusingService(definition, folder) ?? (await definition.create(deps));
-  const plain = createInvoke(contract, running.verbs, deps);
-  const invoke = counted(contract, plain, { metrics, clock: systemClock });
+  const tracing = createTracing({ ...deps, service: name, config: config.telemetry });
+  const invoke = tracing.spanned(name, counted(contract, createInvoke(contract, running.verbs, deps), deps));
   const { host, port } = parseBind(section.bind);
   let draining = false;
   const notReady = () => reasonsOf(running, problemsOf(folder, own), draining);
@@ -192,7 +188,8 @@ async function begin<C extends Contract, P extends Record<string, Contract>>(
   const kept = keptBy(deps, name, running.durable, folder);
   const handlers = durableHandlers({ ...deps, name, durable: kept, answers, erase: running.erase });
   const { gate, addressOf, change } = createChangingGate(config.auth, host);
-  const face = createFace({ ...deps, name, gate, notReady, answers, ...listenerLimits(section, addressOf) });
+  const parts = { name, gate, notReady, answers, tracing };
+  const face = createFace({ ...deps, ...parts, ...listenerLimits(section, addressOf) });
   mount(face, contract, { invoke, raw: running.raw as unknown as Handlers, kept: handlers.raw });
   definition.mount?.(face, deps);
   const listening = face.listen(host, port);
@@ -223,7 +220,7 @@ async function begin<C extends Contract, P extends Record<string, Contract>>(
       await handlers.stop();
       await running.stop();
       inbound.close();
-      await close();
+      await Promise.all([tracing.stop(), close()]);
     },
   };
   return { life, port: listening.port, asked: adoption.asked() };

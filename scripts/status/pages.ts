@@ -22,11 +22,12 @@ const totals = /^lakehouse_(?:http_requests|calls)_total(?:\{.*\})? (\S+)$/;
 const openNow = /^lakehouse_http_requests_open (\S+)$/;
 const waitingNow = /^lakehouse_\w*waiting(?:\{.*\})? (\S+)$/;
 
-const ofThread = /^lakehouse_(uptime_seconds|heap_bytes|process_resident_bytes|process_id) (\S+)$/;
+const ofThread =
+  /^(?:lakehouse_)?(uptime_seconds|heap_bytes|process_resident_memory_bytes|process_id) (\S+)$/;
 const fields = {
   uptime_seconds: "uptimeSeconds",
   heap_bytes: "heapBytes",
-  process_resident_bytes: "residentBytes",
+  process_resident_memory_bytes: "residentBytes",
   process_id: "pid",
 } as const;
 

@@ -19,6 +19,8 @@ export const Call = closed({
   sequence: t.Integer({ minimum: 1 }),
   at: t.String({ format: "date-time" }),
   request_id: t.String(),
+  /** Of W3C Trace Context, where the caller is part of a trace. */
+  trace_id: t.Optional(t.String()),
   provider: t.String(),
   model: t.String(),
   /** `ok`, or the error's type. */

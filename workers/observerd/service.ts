@@ -3,6 +3,7 @@ import type { Running, VerbsOf } from "../../runtime/contract/contract.ts";
 import { bothSnapshots, type Durable, holdFiles } from "../../runtime/durable/durable.ts";
 import { unlessFound } from "../../runtime/idempotency/idempotency.ts";
 import type { Deps } from "../../runtime/service/service.ts";
+import { currentTrace } from "../../runtime/trace-context/trace-context.ts";
 import type { Chatd } from "../chatd/contract.ts";
 import type { Matrixd } from "../matrixd/contract.ts";
 import type { Pathwayd } from "../pathwayd/contract.ts";
@@ -121,7 +122,7 @@ function operationVerbs({
   return {
     event: unlessFound(
       async (event, context) => {
-        const [recorded] = await operations.record([event], context.operation?.id);
+        const [recorded] = await operations.record([withTrace(event)], context.operation?.id);
         if (!recorded) throw new Error("nothing was recorded");
         return answerOf(recorded);
       },
@@ -143,6 +144,12 @@ function operationVerbs({
     loops: async () => ({ loops: loops.list() }),
   };
 }
+
+/** The trace that the caller is part of, unless it names one. */
+const withTrace = <E extends { attributes?: Record<string, unknown> }>(event: E): E => {
+  const trace = currentTrace();
+  return trace ? { ...event, attributes: { trace_id: trace.traceId, ...event.attributes } } : event;
+};
 
 const answerOf = ({ id, timestamp, source }: Operation) => ({ id, timestamp, source });
 

@@ -1,6 +1,7 @@
 /** Rows of datasets: queryd runs the statement as it runs those of every door, and writes the messages itself. */
 import type { Peer } from "../../../runtime/contract/contract.ts";
 import { type ErrorType, errorStatus, fail, type ServiceError } from "../../../runtime/errors/errors.ts";
+import { inTrace, traceOf } from "../../../runtime/trace-context/trace-context.ts";
 import type { Queryd } from "../../../workers/queryd/contract.ts";
 import type { Nested } from "../parameters/parameters.ts";
 import type { CopyOptions } from "../statements/statements.ts";
@@ -21,7 +22,8 @@ const mediaType = "application/vnd.lakehouse.postgres";
 /** Begins the answer. Rejects as queryd refuses. */
 export async function datasetAnswer(queryd: Peer<Queryd>, question: DatasetQuestion): Promise<Answer> {
   const { sql, parameters, formats, copy, timeoutMs, signal } = question;
-  const response = await queryd.fetch("/sql", {
+  const ask = (init: RequestInit) => inTrace(traceIn(sql), () => queryd.fetch("/sql", init));
+  const response = await ask({
     method: "POST",
     headers: { accept: mediaType, "content-type": "application/json" },
     body: JSON.stringify({
@@ -36,6 +38,10 @@ export async function datasetAnswer(queryd: Peer<Queryd>, question: DatasetQuest
   if (!response.body) throw fail("internal", "queryd answered without a body");
   return answerOf(chunksOf(response.body));
 }
+
+/** The caller's trace, as sqlcommenter writes it behind a statement: the protocol has no headers. */
+const traceIn = (sql: string) =>
+  traceOf(/\/\*.*?\btraceparent='([\da-f-]{55})'.*?\*\/\s*;?\s*$/s.exec(sql)?.[1]);
 
 async function* chunksOf(body: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
   for await (const chunk of body) if (chunk.length > 0) yield chunk;

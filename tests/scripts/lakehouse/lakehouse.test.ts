@@ -1,8 +1,9 @@
 /** The product from a terminal, and its client in the runtimes it is for: both over HTTP alone, against one product. */
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { copyFileSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createClient } from "../../../api/client/lakehouse/lakehouse.ts";
+import { startCollector } from "../../support/clients/span-collector.ts";
 import { type Product, startProduct } from "../../support/product/product.ts";
 import { type ModelServer, startModelServer } from "../../support/stacks/chatd.ts";
 import { temporaryDirectory } from "../../support/stacks/in-process.ts";
@@ -14,6 +15,7 @@ const folder = join(home.path, "folder");
 const token = "a-token";
 let product: Product;
 let models: ModelServer;
+const collector = startCollector();
 beforeAll(async () => {
   mkdirSync(join(folder, "cv"), { recursive: true });
   for (const name of ["jane.docx", "jane.pdf", "locked.pdf"])
@@ -29,11 +31,17 @@ beforeAll(async () => {
     join(home.path, "lakehouse.toml"),
     `[providers.ollama]\nkind = "ollama"\nbase_url = "${models.url}"\n`,
   );
-  product = await startProduct({ dataDir: home.path, env: { AUTH_TOKEN: token } });
+  const env = {
+    AUTH_TOKEN: token,
+    LH_TELEMETRY_OTLP_ENDPOINT: `http://127.0.0.1:${collector.port}/v1/traces`,
+    LH_TELEMETRY_OTLP_INTERVAL_MS: "20",
+  };
+  product = await startProduct({ dataDir: home.path, env });
 });
 afterAll(async () => {
   await product.end();
   await models.stop();
+  await collector.stop(true);
   home.remove();
 });
 
@@ -196,4 +204,76 @@ test("the client is made for browsers: it asks for nothing that only a server ha
   const text = (await built.outputs[0]?.text()) ?? "";
   expect(text).not.toMatch(/node:|\bprocess\.|\bBun\.|\brequire\(/);
   expect(text.length).toBeLessThan(200_000);
+});
+
+describe("a caller's trace", () => {
+  const parent = "00f067aa0ba902b7";
+  const headersOf = (traceId: string) => ({ traceparent: `00-${traceId}-${parent}-01`, tracestate: "a=1" });
+  const client = () => createClient({ url: product.url, token });
+
+  test("goes over HTTP, channels and streams to the provider, and is exported span by span", async () => {
+    const traceId = "4bf92f3577b34da6a3ce929d0e0e4736";
+    const messages = [{ role: "user", content: "?" }];
+    const chat = client().chat({ model: "ollama/good", messages }, { headers: headersOf(traceId) });
+    for await (const _ of chat);
+    const spans = await collector.until(traceId, ["POST /v1/chat", "POST /chat", "POST 127.0.0.1"]);
+    const named = (name: string) => spans.find((span) => span.name === name);
+    const [door, service, provider] = ["POST /v1/chat", "POST /chat", "POST 127.0.0.1"].map(named);
+    expect([door?.service, service?.service, provider?.service]).toEqual(["gateway", "chatd", "chatd"]);
+    expect(door?.parentSpanId).toBe(parent);
+    expect(service?.parentSpanId).toBe(door?.spanId ?? "");
+    expect(provider).toMatchObject({ parentSpanId: service?.spanId, kind: 3 });
+    const asked = (await models.requests()).at(-1)?.headers;
+    expect(asked?.traceparent).toBe(`00-${traceId}-${provider?.spanId}-01`);
+    expect(asked?.tracestate).toBe("a=1");
+  });
+
+  test("goes with calls over channels, from service to service", async () => {
+    const traceId = "5bf92f3577b34da6a3ce929d0e0e4736";
+    await client().search("baker", { corpora: ["resumes"] }, { headers: headersOf(traceId) });
+    const spans = await collector.until(traceId, ["matrixd.search", "embedd.vectorsOf"]);
+    const searched = spans.find(({ name }) => name === "matrixd.search");
+    expect(searched?.service).toBe("matrixd");
+    const embedded = spans.find(({ name }) => name === "embedd.vectorsOf");
+    expect(embedded).toMatchObject({ service: "embedd", parentSpanId: searched?.spanId });
+  });
+
+  test("is in logs and observations", async () => {
+    const traceId = "6bf92f3577b34da6a3ce929d0e0e4736";
+    const messages = [{ role: "user", content: "?" }];
+    const headers = headersOf(traceId);
+    await expect(client().chat({ model: "ollama/refused", messages }, { headers }).next()).rejects.toThrow();
+    await product.said(new RegExp(`"a chat failed".*"trace_id":"${traceId}"`));
+    await client().observerd.event(
+      { endpoint: "/x", source: "test", success: true, duration_ms: 1 },
+      { headers },
+    );
+    const { events } = await client().observerd.events({ page_size: 100 });
+    const traced = events.filter(({ attributes }) => attributes?.trace_id === traceId);
+    expect(traced.map(({ source }) => source).sort()).toEqual(["chatd", "test"]);
+  });
+
+  test("one that is not sampled is passed on and not recorded; exports are of none", async () => {
+    const [unsampled, sampled] = ["7bf92f3577b34da6a3ce929d0e0e4736", "8bf92f3577b34da6a3ce929d0e0e4736"];
+    const messages = [{ role: "user", content: "?" }];
+    const chat = async (traceparent: string) => {
+      for await (const _ of client().chat({ model: "ollama/good", messages }, { headers: { traceparent } }));
+    };
+    await chat(`00-${unsampled}-${parent}-00`);
+    expect((await models.requests()).at(-1)?.headers.traceparent).toBe(`00-${unsampled}-${parent}-00`);
+    await chat(`00-${sampled}-${parent}-01`);
+    await collector.until(sampled, ["POST /v1/chat", "POST /chat"]);
+    expect(await collector.until(unsampled, [])).toEqual([]);
+    for (const traceparent of collector.parents) expect(traceparent).toMatch(/-00$/);
+  });
+
+  test("the page of metrics has what every exporter has, and counts spans", async () => {
+    const text = await (
+      await fetch(`${product.url}/metrics`, { headers: { authorization: `Bearer ${token}` } })
+    ).text();
+    expect(text).toMatch(/^lakehouse_build_info\{version="\d[^"]*",bun="\d[^"]*",platform="[^"]+"\} 1$/m);
+    for (const name of ["cpu_seconds_total", "resident_memory_bytes", "start_time_seconds"])
+      expect(text).toMatch(new RegExp(`^process_${name} [1-9][\\d.e+]*$`, "m"));
+    expect(text).toMatch(/^lakehouse_trace_spans_total\{outcome="sent"\} [1-9]\d*$/m);
+  });
 });

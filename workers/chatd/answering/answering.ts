@@ -3,6 +3,7 @@
 import { fail, final, type ServiceError } from "../../../runtime/errors/errors.ts";
 import { embeddedModels, type ModelNames, noModel, type Target } from "../../../runtime/models/models.ts";
 import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
+import { currentTrace } from "../../../runtime/trace-context/trace-context.ts";
 import type { ChatRequest } from "../conversation/conversation.ts";
 import { ProviderFailure as Failure } from "../providers/providers.ts";
 import type { Json } from "../schemas/schemas.ts";
@@ -94,6 +95,7 @@ function observationOf(
     provider: targets[0]?.provider ?? "",
     model: targets[0]?.id ?? "",
     streamed: chat.streamed,
+    traceId: currentTrace()?.traceId,
     startedAt: clock.elapsed(),
     fallbacks: 0,
     retries: 0,

@@ -10,6 +10,7 @@ import type { CallRecord, Calls } from "./calls.ts";
 /** What is known of a request while it runs. */
 export interface Observation {
   requestId: string;
+  traceId?: string | undefined;
   provider: string;
   model: string;
   streamed: boolean;
@@ -80,6 +81,7 @@ function recordOf(
   return {
     at,
     request_id: observed.requestId,
+    ...(observed.traceId !== undefined && { trace_id: observed.traceId }),
     provider: observed.provider,
     model: observed.model,
     outcome,

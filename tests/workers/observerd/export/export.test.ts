@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import type { Config } from "../../../../runtime/config/settings.ts";
 import type { InputOf } from "../../../../runtime/contract/endpoints.ts";
 import type { Observerd } from "../../../../workers/observerd/contract.ts";
-import { askedWaitMs, authorizationOf } from "../../../../workers/observerd/export/send.ts";
+import { askedWaitMs, authorizationOf } from "../../../../runtime/otlp/otlp.ts";
 import { type CollectedSpan, spansOf, startOtlpCollector } from "../../../support/clients/otlp-collector.ts";
 import type { FakeServer } from "../../../support/model-servers/fake-server.ts";
 import { temporaryDirectory } from "../../../support/stacks/in-process.ts";
@@ -86,7 +86,7 @@ test("an operation arrives as a span, with the key as Basic credentials", async 
     timestamp: "2026-01-01T00:00:00.000Z",
     input_summary: "question",
     output_summary: "answer",
-    attributes: { depth: 3, nested: { a: 1 } },
+    attributes: { depth: "3", nested: { a: 1 } },
   });
   await counted("sent", 1);
   const [request] = await collector.requests();
@@ -106,7 +106,7 @@ test("an operation arrives as a span, with the key as Basic credentials", async 
     "langfuse.observation.input": "question",
     "langfuse.observation.output": "answer",
     "gen_ai.request.model": "gpt-4o",
-    depth: 3,
+    depth: "3",
     nested: '{"a":1}',
   });
 });

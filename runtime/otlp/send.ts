@@ -1,8 +1,8 @@
 /** One batch to an OTLP endpoint: retried as the protocol says; the key never appears in a message. */
 
-import { errorCode } from "../../../runtime/durable/durable.ts";
-import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
-import { fetchUpstream, retryAfterMs, UnknownEncoding } from "../../../runtime/upstream/upstream.ts";
+import { errorCode } from "../durable/durable.ts";
+import type { Clock } from "../scheduling/scheduling.ts";
+import { fetchUpstream, retryAfterMs, UnknownEncoding } from "../upstream/upstream.ts";
 
 /** What became of a batch. */
 type Sent =
