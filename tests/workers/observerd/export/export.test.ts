@@ -2,8 +2,8 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import type { Config } from "../../../../runtime/config/settings.ts";
 import type { InputOf } from "../../../../runtime/contract/endpoints.ts";
-import type { Observerd } from "../../../../workers/observerd/contract.ts";
 import { askedWaitMs, authorizationOf } from "../../../../runtime/otlp/otlp.ts";
+import type { Observerd } from "../../../../workers/observerd/contract.ts";
 import { type CollectedSpan, spansOf, startOtlpCollector } from "../../../support/clients/otlp-collector.ts";
 import type { FakeServer } from "../../../support/model-servers/fake-server.ts";
 import { temporaryDirectory } from "../../../support/stacks/in-process.ts";
