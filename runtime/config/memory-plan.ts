@@ -4,6 +4,8 @@
  * what is left.
  */
 
+import { existsSync, readdirSync } from "node:fs";
+import { join } from "node:path";
 import { machineMemory, memoryBytes } from "../memory/memory.ts";
 import { defaults } from "./loading.ts";
 import type { Config, ServiceSection } from "./settings.ts";
@@ -29,6 +31,16 @@ interface MemoryPlan {
 const ownBytes = 300_000_000;
 /** With less than that beside itself nothing of size can be done. */
 const leastFreeBytes = 64_000_000;
+
+/** The process of models that were added (ADR 0252): counted where there are any, within its part in any case. */
+const models = {
+  section: "embedd",
+  key: "onnx_max_bytes",
+  part: 1 / 4,
+  what: "the process that runs onnx/… models",
+} as const;
+/** With less no graph is opened: the least that the setting takes. */
+const modelBytesMin = 64 * 1024 * 1024;
 
 /** Settings whose default is bounded by this part of the memory that the product leaves. */
 const caches: readonly { section: ServiceSection; key: string; part: number; what: string }[] = [
@@ -65,6 +77,7 @@ export function planMemory(
   given: Config,
   only: readonly ServiceSection[],
   available = machineMemory(),
+  hasModels = haveModels(given.data_dir),
 ): MemoryPlan {
   const free = available - ownBytes;
   if (free < leastFreeBytes)
@@ -84,6 +97,13 @@ export function planMemory(
     const table = tableOf(section);
     if (isUsual(section, key)) table[key] = Math.floor(Math.min(Number(table[key]), free * part));
     parts.push({ name: `${section}.${key}`, what, bytes: Number(table[key]) });
+  }
+  if (runs(models)) {
+    const { section, key, part, what } = models;
+    const table = tableOf(section);
+    if (isUsual(section, key))
+      table[key] = Math.max(modelBytesMin, Math.floor(Math.min(Number(table[key]), free * part)));
+    if (hasModels) parts.push({ name: `${section}.${key}`, what, bytes: Number(table[key]) });
   }
   for (const { section, times, what } of engines.filter(runs)) {
     const table = tableOf(section);
@@ -108,6 +128,12 @@ export function planMemory(
   }
   return { available, parts, planned: taken(parts), config: config as unknown as Config };
 }
+
+/** Whether models were added to this data directory. */
+const haveModels = (dataDir: string): boolean => {
+  const folder = join(dataDir, "embedd", "models");
+  return existsSync(folder) && readdirSync(folder).length > 0;
+};
 
 const inMB = (bytes: number): string => `${Math.round(bytes / 1e6)} MB`;
 

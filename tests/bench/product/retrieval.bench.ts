@@ -49,10 +49,13 @@ for (const file of files)
       await stack.dataset(name, `SELECT * FROM (VALUES ${values.join(",")}) AS d(id, what)`);
       await stack.build({ name, dataset: name, id_column: "id", text_columns: ["what"], model });
       const ndcg: Record<string, number> = { vector: 0, lexical: 0, hybrid: 0 };
+      const took: Record<string, number[]> = { vector: [], lexical: [], hybrid: [] };
       const asked = queries.slice(0, queriesMax);
       for (const { text, relevant } of asked)
         for (const mode of ["vector", "lexical", "hybrid"] as const) {
+          const began = performance.now();
           const { hits } = await stack.verbs.search({ query_text: text, corpora: [name], mode });
+          took[mode]?.push(performance.now() - began);
           const { ndcg: one } = qualityOf(
             hits.map(({ id }) => id),
             relevant,
@@ -63,6 +66,12 @@ for (const file of files)
         `retrieval: ${file}, ${asked.length} queries over ${docs.length} documents, ${model}, nDCG@10`,
         ndcg,
       );
+      const latencies = Object.entries(took).flatMap(([mode, times]) => {
+        const sorted = times.toSorted((a, b) => a - b);
+        const at = (share: number) => Math.round((sorted[Math.floor(sorted.length * share)] ?? 0) * 10) / 10;
+        return [[mode, `p50 ${at(0.5)} ms, p99 ${at(0.99)} ms`] as const];
+      });
+      report(`retrieval: ${file}, ${model}, one search at a time`, Object.fromEntries(latencies));
       const { vector = 0, lexical = 0, hybrid = 0 } = ndcg;
       // A few queries say little: the rule holds for sets of some size.
       if (asked.length >= 400) expect(hybrid).toBeGreaterThanOrEqual(Math.max(vector, lexical) - lossMax);

@@ -45,6 +45,24 @@ test("what somebody set is kept, the others get what is left, and too much is to
   expect(told).toContain("vectord.max_memory_bytes 1074 MB, queryd.memory_limit 750 MB");
 });
 
+test.each([2 * GiB, 4 * GiB, 16 * GiB])("models that were added have their part of %d bytes", (available) => {
+  const without = planMemory(defaults(), all, available, false);
+  const plan = planMemory(defaults(), all, available, true);
+  const part = plan.parts.find(({ name }) => name === "embedd.onnx_max_bytes");
+  expect(part?.bytes).toBe(plan.config.embedd.onnx_max_bytes);
+  expect(part?.bytes).toBeLessThanOrEqual(GiB);
+  expect(part?.bytes).toBeGreaterThan(300 * MiB);
+  expect(overcommitted(plan)).toBeUndefined();
+  expect(without.parts.some(({ name }) => name === "embedd.onnx_max_bytes")).toBe(false);
+  expect(without.config.vectord.max_memory_bytes).toBeGreaterThan(plan.config.vectord.max_memory_bytes);
+});
+
+test("models that were given more than there is are told of at the start", () => {
+  const given = configWith({ embedd: { onnx_max_bytes: 8 * GiB } });
+  expect(overcommitted(planMemory(given, all, 4 * GiB, true))).toContain("embedd.onnx_max_bytes 8590 MB");
+  expect(overcommitted(planMemory(given, all, 4 * GiB, false))).toBeUndefined();
+});
+
 test("services that run elsewhere take nothing here", () => {
   const { parts } = planMemory(defaults(), ["vectord"], GiB);
   expect(parts.map(({ name }) => name)).toEqual(["lakehouse", "vectord.max_memory_bytes"]);

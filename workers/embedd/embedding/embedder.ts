@@ -46,7 +46,8 @@ export function createEmbedder(deps: EmbedderDeps): Embedder {
   const batcher = createBatcher(createFetch(deps, memory), deps.config.max_waiting);
   deps.metrics.gauge("embedd_texts_waiting", "Texts that wait for a provider.", batcher.waiting);
 
-  const embed: Embedder["embed"] = async (model, texts, { signal, field }) => {
+  const embed: Embedder["embed"] = async (given, texts, { signal, field }) => {
+    const model = await asItIs(given);
     const keys = texts.map((text) => cacheKey(keyOf(model), text));
     const found = memory.find(keys);
     const missing = new Map<string, string>();
@@ -59,15 +60,22 @@ export function createEmbedder(deps: EmbedderDeps): Embedder {
     const dimension = rows[0]?.length ?? 0;
     if (rows.some((row) => row.length !== dimension)) {
       memory.forget(model);
-      throw fail(
-        "bad_gateway",
-        `model '${model.id}' was replaced by one with other vectors meanwhile: try again`,
-      );
+      throw replaced(model);
     }
     const tokens = Math.round(fetched.reduce((sum, share) => sum + share.tokens, 0));
     return { dimension, rows, cached: found.filter((vector) => vector !== undefined).length, tokens };
   };
   return { embed, dimensionOf: memory.dimensionOf, forgetAll: memory.forgetAll, stop: batcher.stop };
+}
+
+const replaced = ({ id }: Model) =>
+  fail("bad_gateway", `model '${id}' was replaced by one with other vectors meanwhile: try again`);
+
+/** The model with its version of this moment, where its provider has versions. */
+async function asItIs(model: Model): Promise<Model> {
+  const { version: _, ...rest } = model;
+  const version = await model.provider.versionOf?.(model.name);
+  return version === undefined ? rest : { ...rest, version };
 }
 
 /** Cached vectors, and the dimension of each model. */
@@ -128,6 +136,8 @@ function createFetch({ config, clock, metrics }: EmbedderDeps, memory: Memory): 
       );
     const what = `${provider.name} (model '${model.id}')`;
     const answer = await withRetries(call, signal, { retries, timeoutMs, clock, what });
+    // What it made may be of either; the next request asks the new one.
+    if ((await asItIs(model)).version !== model.version) throw replaced(model);
     const expected = { model: model.id, count: texts.length, dimension: memory.dimensionOf(model) };
     const vectors = checkedOr(() => memory.forget(model), answer.vectors, expected);
     const tokensEach = (answer.tokens ?? 0) / texts.reduce((sum, text) => sum + text.length, 0);

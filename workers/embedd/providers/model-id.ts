@@ -18,6 +18,8 @@ interface Shape {
   inTokens?: boolean;
   /** Unknown fields of the request. */
   extras?: Readonly<Record<string, unknown>>;
+  /** Of a model that may be replaced under its name: what it is made of. */
+  version?: string;
 }
 
 /** One model at one provider. */
@@ -75,9 +77,10 @@ export function withDimensions(
 }
 
 /** The key of model and shape, for cache and queue. */
-export const keyOf = ({ id, dimensions, inTokens, extras }: Model): string =>
+export const keyOf = ({ id, dimensions, inTokens, extras, version }: Model): string =>
   [
     id,
+    ...(version === undefined ? [] : [version]),
     ...(dimensions === undefined ? [] : [dimensions]),
     ...(inTokens ? ["tokens"] : []),
     ...(extras ? [JSON.stringify(Object.entries(extras).sort(([a], [b]) => (a < b ? -1 : 1)))] : []),

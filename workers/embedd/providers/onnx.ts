@@ -11,6 +11,7 @@ import {
   readModelRecord,
 } from "../../../runtime/onnx/onnx.ts";
 import type { Deps } from "../../../runtime/service/service.ts";
+import { describe } from "../../../runtime/telemetry/telemetry.ts";
 import type { Provider } from "./provider.ts";
 
 interface OnnxProvider extends Provider {
@@ -52,6 +53,9 @@ export function createOnnx({ config, directory, clock, log, metrics }: OnnxOptio
     );
   };
 
+  void tellOfTooLarge(folder, memoryBytesMax, log).catch((cause) =>
+    log.warn("the models that were added cannot be listed", describe(cause)),
+  );
   return {
     name: onnxProvider,
     // Small calls, so that a short text waits for no long list: 64 of 70 tokens take a second of a slow core.
@@ -71,6 +75,10 @@ export function createOnnx({ config, directory, clock, log, metrics }: OnnxOptio
     },
     rerank: async ({ name, query, texts, signal }) =>
       engine.score(await folderOf(name, "reranker"), query, texts, signal),
+    versionOf: async (name) => {
+      const record = modelName.test(name) ? await readModelRecord(join(folder, name)) : undefined;
+      return record && Bun.hash(JSON.stringify(madeOf(record))).toString(36);
+    },
     models: async () =>
       (await listModelRecords(folder)).map(({ name, kind, dimension, window }) => ({
         name,
@@ -80,6 +88,27 @@ export function createOnnx({ config, directory, clock, log, metrics }: OnnxOptio
       })),
     stop: () => engine.stop(),
   };
+}
+
+/** All that its vectors depend on: the sums of its files, and how they are read. */
+const madeOf = ({ files, graph, output, pooling, alone, window }: ModelRecord) => [
+  Object.entries(files).sort(([a], [b]) => (a < b ? -1 : 1)),
+  graph,
+  output,
+  pooling,
+  alone,
+  window,
+];
+
+/** A model that took more when it was added than it may have here is refused when it is asked for: a start says so before. */
+async function tellOfTooLarge(folder: string, bytesMax: number, log: Deps["log"]): Promise<void> {
+  for (const { name, measured } of await listModelRecords(folder))
+    if (measured.memory_bytes > bytesMax)
+      log.warn("a model does not fit into embedd.onnx_max_bytes, and will be refused when it is asked for", {
+        model: `${onnxProvider}/${name}`,
+        memory_bytes: measured.memory_bytes,
+        onnx_max_bytes: bytesMax,
+      });
 }
 
 type OnnxOptions = Pick<Deps, "config" | "directory" | "clock" | "log" | "metrics">;

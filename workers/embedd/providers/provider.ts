@@ -74,6 +74,11 @@ export interface Provider {
   embed: (call: EmbedCall) => Promise<Answer>;
   /** How well each text answers a query, tried once; throws as `embed` does. Absent where the provider has no such door. */
   rerank?: (call: RerankCall) => Promise<RerankAnswer>;
+  /**
+   * Says what the model is made of, where another one may come under its name: what was made by one is no answer of the
+   * other. Undefined where there is no such model.
+   */
+  versionOf?: (name: string) => Promise<string | undefined>;
   /** The models it has now. Throws a ServiceError when it cannot say. */
   models: (signal: AbortSignal) => Promise<KnownModel[]>;
 }

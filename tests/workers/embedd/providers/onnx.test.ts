@@ -1,15 +1,16 @@
 /** Models that were added, in their process: the one suite of providers, what goes wrong, and reranking. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { appendFileSync, rmSync } from "node:fs";
+import { appendFileSync, cpSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { systemClock } from "../../../../runtime/scheduling/clock.ts";
 import { createLog } from "../../../../runtime/telemetry/log.ts";
 import { createMetrics } from "../../../../runtime/telemetry/metrics.ts";
+import { folderSource } from "../../../../scripts/model/source.ts";
 import { embedd } from "../../../../workers/embedd/contract.ts";
 import { createOnnx } from "../../../../workers/embedd/providers/onnx.ts";
 import { createEmbedd } from "../../../../workers/embedd/service.ts";
 import { testEmbeddingProvider } from "../../../conformance/embedding-provider.ts";
-import { addFixtureModel } from "../../../support/model-servers/added-models.ts";
+import { addFixtureModel, fixtureModels } from "../../../support/model-servers/added-models.ts";
 import {
   configWith,
   type InProcess,
@@ -215,6 +216,28 @@ describe("through embedd", () => {
     fault = undefined;
     await late.stop();
     expect(answer.status).toBe(504);
+  });
+
+  test("another model under the same name answers no vectors of the one before, cached or not", async () => {
+    const folder = join(directory.path, "other-words");
+    cpSync(join(fixtureModels, "words"), folder, { recursive: true });
+    await addFixtureModel(directory.path, "words", { name: "anew" });
+    const embed = async (text: string) =>
+      (await own.peer.verbs.embed({ model: "onnx/anew", text })).vectors[0] ?? [];
+    const [nurse, bread] = [await embed("nurse"), await embed("bread")];
+    expect((await own.peer.verbs.embed({ model: "onnx/anew", text: "nurse" })).cached).toBe(1);
+    rmSync(join(directory.path, "embedd/models/anew"), { recursive: true });
+    const gone = await post(own, "/embed", { model: "onnx/anew", text: "nurse" });
+    expect([gone.status, gone.body.error.type]).toEqual([404, "not_found"]);
+    // The other model takes each of two words for the other one.
+    const path = join(folder, "tokenizer.json");
+    const tokenizer = JSON.parse(readFileSync(path, "utf8"));
+    const { vocab } = tokenizer.model;
+    [vocab.nurse, vocab.bread] = [vocab.bread, vocab.nurse];
+    writeFileSync(path, JSON.stringify(tokenizer));
+    await addFixtureModel(directory.path, "words", { name: "anew", source: folderSource(folder) });
+    expect(await embed("nurse")).toEqual(bread);
+    expect(await embed("bread")).toEqual(nurse);
   });
 
   test("a file that is another than was added is refused by name, and a removed model is gone at once", async () => {
