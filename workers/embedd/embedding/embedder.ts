@@ -103,7 +103,9 @@ function createMemory({ config, metrics }: EmbedderDeps): Memory {
       return found;
     },
     keep: (model, key, vector) => {
-      dimensions.set(keyOf(model), vector.length);
+      const { version: _, ...anyVersion } = model;
+      // Who asks for the length of a model's vectors names no version of it.
+      for (const each of [model, anyVersion]) dimensions.set(keyOf(each), vector.length);
       cache.set(key, vector);
     },
     dimensionOf: (model) => dimensions.get(keyOf(model)) ?? model.dimensions,

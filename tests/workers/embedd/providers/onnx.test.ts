@@ -91,6 +91,8 @@ describe("through embedd", () => {
       texts: ["nurse", "medic", "lawyer"],
     });
     expect({ model, dimension }).toEqual({ model: "onnx/words", dimension: 32 });
+    const shaped = await post(own, "/embeddings", { model: "onnx/words", input: "nurse", dimensions: 32 });
+    expect(shaped.status).toBe(200);
     const [nurse = [], medic = [], lawyer = []] = vectors;
     const cosine = (a: number[], b: number[]) =>
       a.reduce((sum, number, at) => sum + number * (b[at] ?? 0), 0);
