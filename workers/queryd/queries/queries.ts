@@ -7,8 +7,7 @@ export { type Components, type SqlQuery, type Started, startQuery } from "./exec
 export { checkViewColumns } from "./expanded-views.ts";
 export { checkExpressions, checkWhere } from "./expressions.ts";
 export { listFunctions } from "./functions.ts";
-export { limited } from "./limited.ts";
 export { isVolatile } from "./preparation.ts";
 export { type ActiveQuery, createQueries, type Queries } from "./registry.ts";
 export { startRemoteQuery } from "./remote-query.ts";
-export { watch } from "./watch.ts";
+export { limited, watch } from "./watch.ts";
