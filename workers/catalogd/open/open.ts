@@ -27,6 +27,7 @@ import type { Namespaces } from "./namespaces.ts";
 import { openDataset } from "./opened.ts";
 import { planFiles, type TableFiles } from "./plan.ts";
 import { objectsBelow } from "./purge.ts";
+import { isElsewhere, relocate } from "./relocation.ts";
 import {
   type Asking,
   type ChangeOf,
@@ -62,7 +63,7 @@ export interface OpenTables {
   /** Whether this dataset or table is open. */
   has: (table: Identifier) => boolean;
   /** Throws `NoSuchTableException`, and what is wrong with its metadata. */
-  load: (table: Identifier, requestId: string) => Promise<Loaded>;
+  load: (table: Identifier, asking: Asking) => Promise<Loaded>;
   check: (table: Identifier, requestId: string) => Promise<void>;
   create: (namespace: string, asked: NewTable, asking: Asking) => Promise<Loaded & { staged: boolean }>;
   register: (
@@ -138,7 +139,10 @@ export function createOpenTables(deps: OpenDeps): OpenTables {
       changes.map(({ identifier }) => nameOf(identifier)),
       async () => {
         const prepared: (ChangeOf & { metadata: TableMetadata })[] = [];
-        for (const change of changes) prepared.push(await changedTable(state, change, asking));
+        for (const change of changes) {
+          await relocate(state, nameOf(change.identifier), asking);
+          prepared.push(await changedTable(state, change, asking));
+        }
         const versions = await state.commitAll(prepared, asking);
         return prepared.map(({ metadata }, at) => loadedOf(versions[at] as OpenVersion, metadata));
       },
@@ -147,8 +151,9 @@ export function createOpenTables(deps: OpenDeps): OpenTables {
     namespaces: state.namespaces,
     names: state.names,
     has: (table) => isOpen(state.head(table)),
-    load: async (table, requestId) => {
-      const head = await liveHead(state, table, requestId);
+    load: async (table, asking) => {
+      await broughtHere(state, await liveHead(state, table, asking.requestId), asking);
+      const head = await liveHead(state, table, asking.requestId);
       return loadedOf(head, await state.files.read(head.metadata_location));
     },
     check: async (table, requestId) => void (await liveHead(state, table, requestId)),
@@ -164,6 +169,7 @@ export function createOpenTables(deps: OpenDeps): OpenTables {
     hold: turns.hold,
     rowsPlace: (name) => placeOf(state, name),
     evolve: async ({ name, ...asked }, asking) => {
+      await broughtHere(state, state.registry.manifest(name), asking);
       const { head, table } = await readOpen(state, name);
       const updates = evolution(head, table, asked);
       if (updates.length === 0) return head;
@@ -176,6 +182,12 @@ export function createOpenTables(deps: OpenDeps): OpenTables {
     place: state.warehouse,
     address: async () => rootOf(await state.warehouse()),
   };
+}
+
+/** A table of a moved store is looked at where it is now. */
+async function broughtHere(state: State, head: Manifest, asking: Asking): Promise<void> {
+  if (isOpen(head) && (await isElsewhere(state, head)))
+    await state.inTurn([head.name], () => relocate(state, head.name, asking));
 }
 
 async function readOpen(state: State, name: string): Promise<{ head: OpenVersion; table: TableMetadata }> {

@@ -10,7 +10,7 @@ import {
 } from "../iceberg/iceberg.ts";
 import { contentOf } from "../table-columns/table-columns.ts";
 import { normalised, placeFor } from "../table-files/table-files.ts";
-import { isLive, isOpen, type Manifest, type Registration } from "../versions/versions.ts";
+import { isLive, isOpen, type Manifest, type Registration, type Version } from "../versions/versions.ts";
 import { checkCommit } from "./commit-check.ts";
 import { type Asking, type ChangeOf, type Identifier, nameOf, type State, shown } from "./state.ts";
 
@@ -59,18 +59,37 @@ export async function changedTable(
   const locations = [place, ...known.filter((other) => other !== place)];
   if (!before) await state.makeFolders(place);
   await checkCommit(reader, { before, after, places: state.within(locations) });
-  if (before && isOpen(head)) logged(after, before, head.metadata_location);
-  const folder = after.properties["write.metadata.path"]?.replace(/\/+$/, "") ?? `${place}/metadata`;
-  const number = String(before && isOpen(head) ? 1 + numberOf(head.metadata_location) : 0).padStart(5, "0");
+  const { metadata_location } = nextMetadata({ head, place, before, after, newId: deps.newId });
   const content = contentOf(after, {
     name,
     operation: change.operation ?? (before ? "commit" : "create"),
     made_by: madeBy,
     objects: objectsOf(head),
-    metadata_location: `${folder}/${number}-${deps.newId()}.metadata.json`,
+    metadata_location,
     locations,
   });
   return { name, before: head, content, metadata: after };
+}
+
+/** Where the metadata that follows is written; it names the one before. */
+export function nextMetadata({
+  head,
+  place,
+  before,
+  after,
+  newId,
+}: {
+  head: Version | undefined;
+  place: string;
+  before: TableMetadata | undefined;
+  after: TableMetadata;
+  newId: () => string;
+}): { metadata_location: string; after: TableMetadata } {
+  const location = before && isOpen(head) ? head.metadata_location : undefined;
+  if (before && location !== undefined) logged(after, before, location);
+  const folder = after.properties["write.metadata.path"]?.replace(/\/+$/, "") ?? `${place}/metadata`;
+  const number = String(location === undefined ? 0 : 1 + numberOf(location)).padStart(5, "0");
+  return { metadata_location: `${folder}/${number}-${newId()}.metadata.json`, after };
 }
 
 /** Objects of ours that the table was opened with stay named, so that no maintenance of ours takes them. */

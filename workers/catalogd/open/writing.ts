@@ -19,6 +19,7 @@ import {
   planRegistration,
   type Registration,
 } from "../versions/versions.ts";
+import { relocate } from "./relocation.ts";
 import { snapshotOf } from "./row-snapshot.ts";
 import { type Asking, identifierOf, keyIn, type State } from "./state.ts";
 import { changedTable } from "./table-change.ts";
@@ -61,6 +62,7 @@ export async function writeRows(
   const { name } = registration;
   await state.deps.resolveUnknown(name, asking.requestId);
   return turns.use(name, turn, async () => {
+    await relocate(state, name, asking);
     const head = state.registry.manifest(name);
     if (!isOpen(head)) throw fail("conflict", `'${name}' is no open table now: send it again`);
     if (isOf(head, { operationId })) return [head];

@@ -82,7 +82,9 @@ function readRoutes(deps: TableDeps): Route[] {
       answer: async (asked) => {
         const { query, request, requestId } = asked;
         const id = identifierOf(asked);
-        const found = await (published.has(id) ? published : open).load(id, requestId);
+        const found = await (published.has(id)
+          ? published.load(id, requestId)
+          : open.load(id, askingOf(asked)));
         const storage = await storageOf(deps, request, id);
         return loaded(request, found, { snapshots: query.get("snapshots"), storage });
       },

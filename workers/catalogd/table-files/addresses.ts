@@ -60,6 +60,24 @@ export function keyOf(address: string, roots: readonly Root[]): string | undefin
   return root.bucket === "primary" ? key : `${root.bucket}://${key}`;
 }
 
+/**
+ * Gives of an address in a place that a bucket had before the one that it has there now, and others as they are. Of a bucket's
+ * roots the first is where it is.
+ */
+export function movedBy(roots: readonly Root[]): (address: string) => string {
+  const now = new Map([...roots].reverse().map(({ bucket, address }) => [bucket, address]));
+  const byLength = [...roots].sort((one, other) => other.address.length - one.address.length);
+  return (address) => {
+    if (!/^(\/|[A-Za-z][A-Za-z0-9+.-]*:)/.test(address)) return address;
+    const found = normalised("path", address);
+    const root = byLength.find((each) => found === each.address || found.startsWith(`${each.address}/`));
+    const place = root && now.get(root.bucket);
+    return !root || place === undefined || place === root.address
+      ? address
+      : place + found.slice(root.address.length);
+  };
+}
+
 /** Where tables may be: below the warehouse, or another address that the operator allows; and where others are. */
 export interface Homes {
   homes: readonly string[];
@@ -84,7 +102,7 @@ export function placeFor(asked: unknown, { homes, others }: Homes): string {
 }
 
 /** Properties of a table that say where files are written. */
-const pathProperties = [
+export const pathProperties: readonly string[] = [
   "write.data.path",
   "write.metadata.path",
   "write.object-storage.path",

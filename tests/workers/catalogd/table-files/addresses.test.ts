@@ -41,7 +41,10 @@ test("a store that was moved, twice, has its tables' versions and files, and tak
     ]);
     const jobs = await running.verbs.files({ name: "jobs", version: 2 });
     expect(jobs.files.map(({ key }) => key)).toEqual(["datasets/jobs/1"]);
-    expect((await tables.ask("GET", "/namespaces/open/tables/kept")).body.metadata).toEqual(metadata);
+    const told = (await tables.ask("GET", "/namespaces/open/tables/kept")).body.metadata;
+    expect(told.location).toStartWith(`file://${place}/`);
+    const ids = ({ snapshots }: typeof told) => snapshots.map((each: typeof told) => each["snapshot-id"]);
+    expect([ids(told), told.schemas]).toEqual([ids(metadata), metadata.schemas]);
     const changed = await tables.ask("POST", "/namespaces/open/tables/kept", {
       requirements: [],
       updates: [{ action: "set-properties", updates: { moved: place } }],
