@@ -4,6 +4,8 @@ import { addressList, forwardedFor, isListed, isLoopback } from "../addresses/ad
 import type { Config } from "../config/config.ts";
 import { fail } from "../errors/errors.ts";
 
+export { withQueryToken } from "./query-token.ts";
+
 /** Lets a request through or throws `bad_request` (400), `unauthorized` (401) or `forbidden` (403). */
 export type Gate = (request: { method?: string; headers: Headers }, from: Caller) => void;
 

@@ -97,6 +97,10 @@ export const settings = {
       "",
       "directory that POST /v1/system/backups takes backups into, as bun run backup does; empty: none",
     ),
+    token_in_query: flag(
+      false,
+      "take the token of GET as ?token= as well, for spreadsheets; addresses are kept in histories and logs of proxies",
+    ),
     mcp_writes: flag(false, "let callers of /mcp load data, add documents and remember, beside reading"),
   },
   pgwire: pgwireSettings,

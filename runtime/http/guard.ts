@@ -1,7 +1,7 @@
 /** What stands around every HTTP handler: request id, limit, gate; then the form of errors, and the counting. */
 
 import { originOf } from "../addresses/addresses.ts";
-import { type AddressOf, type Caller, type Gate, sameProcess } from "../auth/auth.ts";
+import { type AddressOf, type Caller, type Gate, sameProcess, withQueryToken } from "../auth/auth.ts";
 import {
   type Arrivals,
   bodyFailure,
@@ -34,6 +34,8 @@ export interface GuardDeps {
   perAddress?: { max: number; addressOf: AddressOf };
   /** Where requests are parts of traces. */
   tracing?: Pick<Tracing, "answer"> | undefined;
+  /** A token may be in the query of what reads. */
+  tokenInQuery?: boolean;
   /** Where answers may be held. */
   answers?: Pick<AnswerHold, "held">;
 }
@@ -96,7 +98,8 @@ export function createGuard(deps: GuardDeps) {
       { open: isOpen = false, unlimited = false, unheld = unlimited, safe = isSafeMethod, metadataPath },
       form,
     ) =>
-    async (request, from) => {
+    async (sent, from) => {
+      const request = deps.tokenInQuery ? withQueryToken(sent) : sent;
       const started = deps.clock.elapsed();
       const requestId = requestIdOf(request.headers, deps.newId);
       let response: Response;
@@ -105,7 +108,7 @@ export function createGuard(deps: GuardDeps) {
       try {
         if (!unlimited) admit();
         if (!unlimited) unfinished.refuse();
-        if (request instanceof SentRequest) refuseLongHead(request.head.bytes);
+        if (sent instanceof SentRequest) refuseLongHead(sent.head.bytes);
         if (!isOpen) deps.gate(request, from);
         if (!unlimited && from !== sameProcess) leave = addresses?.(request.headers, from());
         if (!isWithoutBody(request)) watchBody(request, from === sameProcess ? inside : arrivals);

@@ -275,6 +275,7 @@ function mount(
 /** What a listener takes, by its section. */
 const listenerLimits = (section: Config[ServiceSection], addressOf: AddressOf) => ({
   maxConnections: section.max_connections,
+  ...("token_in_query" in section && { tokenInQuery: section.token_in_query }),
   maxJsonBytes: section.max_json_bytes,
   headTimeoutMs: section.head_timeout_ms,
   bodyTimeoutMs: section.body_timeout_ms,

@@ -201,9 +201,19 @@ export const queryd = contract("queryd", {
     }),
     query: DatasetQuery,
     ...answered,
-    statuses: [200, 304],
-    headers: { "if-none-match": "304 where the answer has this etag." },
-    answerHeaders: { ...answered.answerHeaders, etag: "Of the dataset's version and what is asked of it." },
+    statuses: [200, 206, 304],
+    refusals: [...answered.refusals, 416],
+    headers: {
+      "if-none-match": "304 where the answer has this etag.",
+      range: "`bytes=FIRST-LAST`: a span of a whole dataset as Parquet, where that is one file.",
+      "if-range": "The etag that the span is of; all of it where it has another.",
+    },
+    answerHeaders: {
+      ...answered.answerHeaders,
+      etag: "Of the dataset's version and what is asked of it.",
+      "accept-ranges": "`bytes`, where spans are sent.",
+      "content-range": "The span that is sent, with 206.",
+    },
   }),
   savedByUrl: raw(["GET"], "/queries/:name", {
     summary:

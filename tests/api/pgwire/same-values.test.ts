@@ -12,7 +12,7 @@ const rows = Array.from(
     `${id},job ${id},${(id * 1.25).toFixed(2)},2024-01-${String(1 + (id % 28)).padStart(2, "0")},${id % 2 === 0}`,
 );
 beforeAll(async () => {
-  server = await startPgwire();
+  server = await startPgwire({ LH_GATEWAY_TOKEN_IN_QUERY: "true" });
   await server.register("jobs", `id,title,price,posted,active\n${rows.join("\n")}\n`);
   client = await server.connect();
 });
@@ -59,6 +59,42 @@ for (const sql of sqlQueries)
     const expected = http.map((row) => Object.values(row).map((value, at) => inText(value, types[at] ?? 0)));
     expect(found.rows.map((row) => row.map((text, at) => normal(text, types[at] ?? 0)))).toEqual(expected);
   });
+
+test("where the operator lets it be, what reads takes its token in the URL, and nobody logs it", async () => {
+  const { product, token } = server;
+  const get = (query: string, init?: RequestInit) =>
+    fetch(`${product.url}/v1/datasets/jobs.csv?limit=1&columns=id${query}`, init);
+  const answer = await get(`&token=${token}`);
+  expect([answer.status, await answer.text()]).toEqual([200, "id\n0\n"]);
+  expect((await get("")).status).toBe(401);
+  expect((await get("&token=wrong")).status).toBe(401);
+  const post = await fetch(`${product.url}/v1/sql?token=${token}`, { method: "POST", body: "{}" });
+  expect(post.status).toBe(401);
+  const missing = await fetch(`${product.url}/v1/datasets/nope.csv?token=${token}&stray=1`);
+  expect([missing.status, await missing.text()]).toEqual([400, expect.not.stringContaining(token)]);
+  expect(product.log()).not.toContain(token);
+});
+
+test("a whole dataset as Parquet is its file, and spans of it", async () => {
+  const headers = { authorization: `Bearer ${server.token}` };
+  const get = (more: Record<string, string> = {}) =>
+    fetch(`${server.product.url}/v1/datasets/jobs.parquet`, { headers: { ...headers, ...more } });
+  const whole = await get();
+  const bytes = await whole.bytes();
+  const etag = whole.headers.get("etag") ?? "";
+  expect([whole.headers.get("accept-ranges"), etag.length]).toEqual(["bytes", 34]);
+  const tail = await get({ range: "bytes=-8", "if-range": etag });
+  expect([tail.status, await tail.bytes()]).toEqual([206, bytes.slice(-8)]);
+  expect(tail.headers.get("content-range")).toBe(
+    `bytes ${bytes.length - 8}-${bytes.length - 1}/${bytes.length}`,
+  );
+  const other = await get({ range: "bytes=-8", "if-range": '"other"' });
+  expect([other.status, (await other.bytes()).length]).toEqual([200, bytes.length]);
+  expect((await get({ range: "bytes=99999999-" })).status).toBe(416);
+  expect((await get({ "if-none-match": etag })).status).toBe(304);
+  const some = await fetch(`${server.product.url}/v1/datasets/jobs.parquet?limit=1`, { headers });
+  expect([some.status, some.headers.get("accept-ranges")]).toEqual([200, null]);
+});
 
 test("a view is a table with its columns, until it is dropped", async () => {
   const headers = { authorization: `Bearer ${server.token}`, "content-type": "application/json" };

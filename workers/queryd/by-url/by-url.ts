@@ -5,14 +5,16 @@
 
 import { bufferedResponse } from "../../../runtime/bodies/bodies.ts";
 import type { Config } from "../../../runtime/config/config.ts";
-import type { ClientOf, InputOf, RawContext, RawOf } from "../../../runtime/contract/contract.ts";
+import type { ClientOf, InputOf, Peer, RawContext, RawOf } from "../../../runtime/contract/contract.ts";
 import { searchOf } from "../../../runtime/contract/contract.ts";
 import type { Limiter } from "../../../runtime/scheduling/scheduling.ts";
 import type { Catalogd } from "../../catalogd/contract.ts";
+import type { Storaged } from "../../storaged/contract.ts";
 import type { Queryd } from "../contract.ts";
 import { type Components, checkWhere, isVolatile, limited, type SqlQuery } from "../queries/queries.ts";
 import { datasetEtag, datasetSql, fileOf, formatsByName, versionName } from "./dataset.ts";
 import { filled, refuseSearch, savedFile, shown } from "./saved.ts";
+import { sendStored, storedFile } from "./stored-file.ts";
 
 export { savedVerbs } from "./saved.ts";
 
@@ -34,6 +36,7 @@ interface Parts {
   limiter: Limiter;
   config: Config;
   catalogd: Pick<ClientOf<Catalogd>, "manifest" | "definition">;
+  storaged: Pick<Peer<Storaged>, "fetch">;
   ask: (question: Question, context: RawContext) => Promise<Response>;
 }
 
@@ -52,7 +55,7 @@ export function byUrl(parts: Parts): Pick<RawOf<Queryd>, "sqlByUrl" | "datasetBy
 
 /** The version that is the latest now, read as that version: the etag is of what is sent. */
 async function answerDataset(
-  { components, limiter, config, catalogd, ask }: Parts,
+  { components, limiter, config, catalogd, storaged, ask }: Parts,
   { file, numbers, version: asked, ...question }: InputOf<Endpoints["datasetByUrl"]>,
   context: RawContext,
 ): Promise<Response> {
@@ -63,6 +66,9 @@ async function answerDataset(
   const etag = datasetEtag(manifest, { ...question, format, numbers: numbers ?? config.queryd.numbers });
   if (etag !== undefined && request.headers.get("if-none-match")?.includes(etag))
     return new Response(null, { status: 304, headers: { etag } });
+  const stored = etag === undefined ? undefined : storedFile(manifest, format, question);
+  if (etag !== undefined && stored !== undefined)
+    return sendStored(storaged, stored, { etag, request, signal });
   const { where } = question;
   if (where !== undefined) await limited(limiter, signal, () => checkWhere(components, where, signal));
   const sql = datasetSql(versionName(name, manifest.version), question);
