@@ -100,7 +100,13 @@ export async function createQueryd(deps: QuerydDeps): Promise<Running<Queryd>> {
     raw: {
       sql: (input, context) => answerSql(parts, input, context),
       ...byUrl({
-        ...{ components, limiter, config, catalogd: deps.peers.catalogd.verbs, storaged: deps.peers.storaged },
+        ...{
+          components,
+          limiter,
+          config,
+          catalogd: deps.peers.catalogd.verbs,
+          storaged: deps.peers.storaged,
+        },
         ask: (question, context) => answerQuestion(parts, question, context),
       }),
     },
