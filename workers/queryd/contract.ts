@@ -12,23 +12,7 @@ import {
   raw,
   t,
 } from "../../runtime/contract/contract.ts";
-import { keptStatements } from "./schemas/schemas.ts";
-
-export const Query = closed({
-  query_id: t.String(),
-  /** The statement's first 200 characters; literals are kept, so it is shown only to authenticated callers. */
-  sql: t.String(),
-  state: t.Union([
-    t.Literal("queued"),
-    t.Literal("running"),
-    t.Literal("done"),
-    t.Literal("failed"),
-    t.Literal("interrupted"),
-  ]),
-  started_at: t.String({ format: "date-time" }),
-  elapsed_ms: t.Number(),
-  rows: t.Integer(),
-});
+import { keptStatements, Query } from "./schemas/schemas.ts";
 
 /** The body of POST /sql. */
 export const SqlRequest = closed({

@@ -1,6 +1,23 @@
-/** Endpoints for statements that are kept under a name: saved queries and views. */
+/** What queries look like, and endpoints for statements that are kept under a name: saved queries and views. */
 import { closed, del, get, nextPage, pageFields, post, put, t } from "../../../runtime/contract/contract.ts";
 import { DefinitionName, definitionFields, SavedQuery, View } from "../../catalogd/contract.ts";
+
+/** A query that runs, waits or has ended. */
+export const Query = closed({
+  query_id: t.String(),
+  /** The statement's first 200 characters; literals are kept, so it is shown only to authenticated callers. */
+  sql: t.String(),
+  state: t.Union([
+    t.Literal("queued"),
+    t.Literal("running"),
+    t.Literal("done"),
+    t.Literal("failed"),
+    t.Literal("interrupted"),
+  ]),
+  started_at: t.String({ format: "date-time" }),
+  elapsed_ms: t.Number(),
+  rows: t.Integer(),
+});
 
 export const keptStatements = {
   putQuery: put("/queries/:name", {
