@@ -1,6 +1,5 @@
 /** Expressions by themselves, as changes of rows have them. */
 import { fail, ServiceError } from "../../../runtime/errors/errors.ts";
-import type { Limiter } from "../../../runtime/scheduling/scheduling.ts";
 import type { Components } from "./execution.ts";
 
 /** Throws `sql_error` unless each text is one expression. */
@@ -25,15 +24,5 @@ export async function checkWhere(components: Components, where: string, signal: 
     if (!(cause instanceof ServiceError) || cause.type !== "sql_error") throw cause;
     const message = `where: expected one SQL expression, as state = 'IL' (${cause.message})`;
     throw fail("sql_error", message, { details: cause.details, cause });
-  }
-}
-
-/** Work that takes a child of its own for a moment, when a slot is free. */
-export async function limited<T>(limiter: Limiter, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
-  const release = await limiter.take(signal);
-  try {
-    return await work();
-  } finally {
-    release();
   }
 }

@@ -5,7 +5,7 @@ export { describeStatement } from "./description.ts";
 export { forgetSubject } from "./erasure.ts";
 export { type Components, type SqlQuery, type Started, startQuery } from "./execution.ts";
 export { checkViewColumns } from "./expanded-views.ts";
-export { checkExpressions, checkWhere, limited } from "./expressions.ts";
+export { checkExpressions, checkWhere } from "./expressions.ts";
 export { listFunctions } from "./functions.ts";
 export { isVolatile } from "./preparation.ts";
 export { type ActiveQuery, createQueries, type Queries } from "./registry.ts";

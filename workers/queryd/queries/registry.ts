@@ -5,7 +5,7 @@ import { LRUCache } from "lru-cache";
 import { fail, ServiceError, toWire } from "../../../runtime/errors/errors.ts";
 import { type Clock, timestamp } from "../../../runtime/scheduling/scheduling.ts";
 import type { Metrics } from "../../../runtime/telemetry/telemetry.ts";
-import type { Query } from "../contract.ts";
+import type { Query } from "../schemas/schemas.ts";
 
 type QueryInfo = Static<typeof Query>;
 
