@@ -14,8 +14,8 @@ import { maintenanceOf, memoryTable, reasonsOf, servicesOf } from "./services/se
 export async function createGateway(deps: Deps<Mounted>): Promise<Running<Gateway>> {
   const { config, system } = deps;
   const peers = deps.peers as unknown as Record<string, Peer<Contract>>;
-  const mcp = createMcpDoor(deps);
   const erasures = await openErasures(deps);
+  const mcp = createMcpDoor(deps, erasures.verbs);
   const commands = createCommands(deps);
   // Loaded where it is asked for alone: a start need not wait for it.
   const pgwire =

@@ -11,6 +11,7 @@ import {
   UsageError,
 } from "../command-line/command-line.ts";
 import { directoryOf, run } from "./arguments.ts";
+import { refuseErased } from "./erasures.ts";
 import { BackupError, openRepository, type Repository } from "./repository.ts";
 import { enterTarget, leaveTarget, restoreFiles, restoreObjects, type Target } from "./restoration.ts";
 import { startStorage } from "./storaged-alone.ts";
@@ -19,6 +20,7 @@ import { verify } from "./verification.ts";
 const usage = `bun run restore DIR [options]    puts the newest point of the backup in DIR into a new data directory
   --at POINT           another point; bun run backup DIR --list shows them
   --only NAME[,NAME…]  the files of these services alone, where each host has its own data directory
+  --with-erased        also a point that holds what was erased since; without, it is refused
   --json               tells the result as one line of JSON
   --data_dir=DIR, --config FILE, --SECTION.KEY=VALUE   as for bun run supervisor
 `;
@@ -92,10 +94,11 @@ async function main(words: string[]): Promise<number> {
     say(usage.trimEnd());
     return 0;
   }
-  const read = parseArguments(words, { options: ["at", "only"], switches: ["json"], usage });
+  const read = parseArguments(words, { options: ["at", "only"], switches: ["json", "with-erased"], usage });
   const target = { dataDir: configOf(read).data_dir, services: servicesOf(read.options.only) };
   const repository = await openRepository(directoryOf(read, usage), { write: false });
   const point = await choose(repository, read.options.at);
+  if (!read.switches.has("with-erased")) await refuseErased(repository, point);
   const started = performance.now();
   await checkWhole(repository, point);
   const done = await restore(repository, point, target, read);

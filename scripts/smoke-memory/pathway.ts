@@ -130,4 +130,30 @@ async function remembers(
     expectEqual(await history(), before);
     expectEqual(await found(lake, { text: "forklift" }), []);
   });
+  await check("a person is erased from every service, and who asked for it is kept", async () => {
+    const subject = "jane.doe@example.org";
+    await made(lake, "add", { uid: "of-jane", content: { mail: subject }, tags: ["jane"] }, 201);
+    const reasons = { who: "the smoke", why: "she asked" };
+    const dry = await postJson(lake, "/v1/erase", { subject, ...reasons, dry_run: true });
+    expectEqual(await found(lake, { tags: ["jane"] }), ["of-jane"]);
+    const done = await postJson(lake, "/v1/erase", { subject, ...reasons });
+    for (const answer of [dry, done]) {
+      expectStatus(answer, 200);
+      const { state, services } = answer.body as {
+        state: string;
+        services: { removed: { count: number }[] }[];
+      };
+      expectEqual(state, "done");
+      expectEqual(services[0]?.removed.at(0)?.count, 1);
+    }
+    expectEqual(await found(lake, { tags: ["jane"] }), []);
+    const { erasures } = (await lake.send("/v1/erasures")).body as {
+      erasures: { who: string; why: string }[];
+    };
+    expectEqual(
+      erasures.map(({ who, why }) => ({ who, why })),
+      [reasons],
+    );
+    expectTrue(!JSON.stringify(erasures).includes(subject), "the list of erasures names whom they are about");
+  });
 }

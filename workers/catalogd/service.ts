@@ -1,6 +1,7 @@
 /** catalogd: its verbs over the registry in memory and the manifests in storage. */
 import type { RawOf, Running } from "../../runtime/contract/contract.ts";
 import { type Durable, holdFiles } from "../../runtime/durable/durable.ts";
+import { reportOf } from "../../runtime/erasure/erasure.ts";
 import { fail } from "../../runtime/errors/errors.ts";
 import { createMemoryBudget } from "../../runtime/memory/memory.ts";
 import { createKeyedMutex, waitAtStart } from "../../runtime/scheduling/scheduling.ts";
@@ -100,7 +101,7 @@ export async function createCatalogd(deps: Deps<{ storaged: Storaged }>): Promis
     },
     erase: async (erasing) => {
       refuseWhilePending(rehydration);
-      return expiry.erase(erasing);
+      return reportOf(await expiry.erase(erasing), await definitions.erase(erasing));
     },
     drain: () => changes.stop(),
     durable: kept(

@@ -11,6 +11,7 @@ import type { Catalogd } from "../catalogd/contract.ts";
 import type { Storaged } from "../storaged/contract.ts";
 import { byUrl, savedVerbs } from "./by-url/by-url.ts";
 import { PartRequest, type Queryd } from "./contract.ts";
+import { forgetSubject } from "./erasure/erasure.ts";
 import { postgresMediaType } from "./postgres/postgres.ts";
 import {
   type ActiveQuery,
@@ -19,7 +20,6 @@ import {
   chooseFormat,
   createQueries,
   describeStatement,
-  forgetSubject,
   limited,
   listFunctions,
   openComponents,

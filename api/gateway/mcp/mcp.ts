@@ -1,9 +1,10 @@
 /** MCP at the gateway: the same tools as on stdio, over the services' contracts. */
-import type { Contract, HttpRequest, Peer } from "../../../runtime/contract/contract.ts";
+import type { Contract, HttpRequest, Peer, VerbsOf } from "../../../runtime/contract/contract.ts";
 import { fail } from "../../../runtime/errors/errors.ts";
 import type { Deps } from "../../../runtime/service/service.ts";
 import { describe } from "../../../runtime/telemetry/telemetry.ts";
 import type { McpOverHttp } from "../../mcp/http/http.ts";
+import { gateway as contract, type Gateway } from "../contract.ts";
 import { type Mounted, mounted } from "../mounted.ts";
 
 /** Of the memory for MCP: for what was sent and may be asked for again; the rest is for results. */
@@ -16,7 +17,10 @@ interface McpDoor {
   stop: () => Promise<void>;
 }
 
-export function createMcpDoor(deps: Deps<Mounted>): McpDoor {
+/** The gateway's own verbs that a tool asks for. */
+type OwnVerbs = Pick<VerbsOf<Gateway>, "erase">;
+
+export function createMcpDoor(deps: Deps<Mounted>, own: OwnVerbs): McpDoor {
   let made: Promise<McpOverHttp> | undefined;
   let sessions = () => 0;
   let isDraining = false;
@@ -24,7 +28,7 @@ export function createMcpDoor(deps: Deps<Mounted>): McpDoor {
   const door = (): Promise<McpOverHttp> => {
     if (isDraining && !made) throw fail("unavailable", "the service stops");
     // Loaded by the first who asks: the SDK and the tools would be a part of each start.
-    made ??= createOver(deps).then((over) => {
+    made ??= createOver(deps, own).then((over) => {
       sessions = over.sessions;
       if (isDraining) over.drain();
       return over;
@@ -46,7 +50,10 @@ export function createMcpDoor(deps: Deps<Mounted>): McpDoor {
   };
 }
 
-async function createOver({ config, clock, log, newId, peers }: Deps<Mounted>): Promise<McpOverHttp> {
+async function createOver(
+  { config, clock, log, newId, peers }: Deps<Mounted>,
+  own: OwnVerbs,
+): Promise<McpOverHttp> {
   const [{ createMcpOverHttp }, gateway, tools] = await Promise.all([
     import("../../mcp/http/http.ts"),
     import("../../mcp/gateway/gateway.ts"),
@@ -61,8 +68,13 @@ async function createOver({ config, clock, log, newId, peers }: Deps<Mounted>): 
     mcp_writes,
   } = config.gateway;
   const client = gateway.createPeerClient({
-    ...{ contracts: mounted, peers: peers as unknown as Record<string, Peer<Contract>> },
-    ...{ longMs: proxy_timeout_ms, newId },
+    contracts: {
+      ...mounted,
+      gateway: { name: contract.name, endpoints: { erase: contract.endpoints.erase } },
+    },
+    peers: { ...peers, gateway: { verbs: own } } as unknown as Record<string, Peer<Contract>>,
+    longMs: proxy_timeout_ms,
+    newId,
   });
   const replayBytesMax = Math.floor(mcp_cache_bytes * replayPart);
   const resultBytesMax = mcp_cache_bytes - replayBytesMax;

@@ -60,7 +60,8 @@ export function createGatewayClient({ url, token }: GatewayOptions): GatewayClie
         timeout: false,
         ...proxy,
       };
-      response = await fetchUpstream(`${url}/v1${path}`, all);
+      // The gateway's own endpoints name their whole path.
+      response = await fetchUpstream(url + (path.startsWith("/v1/") ? "" : "/v1") + path, all);
     } catch (cause) {
       if (signal.aborted) throw signal.reason;
       throw unanswered(url, init.method ?? "GET", cause);

@@ -3,6 +3,7 @@ import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
 import type { GatewayClient } from "../gateway/gateway.ts";
 import { datasetVersions, getManifest, listDatasets } from "./dataset-tools.ts";
 import { listCorpora, listIndexes, listModels } from "./discovery-tools.ts";
+import { erasePerson } from "./erase.ts";
 import { describeDataset, explainSql, sampleDataset } from "./looking-tools.ts";
 import { recordPlaybook, searchMatrix } from "./matrix-tools.ts";
 import { querySql } from "./query-sql.ts";
@@ -46,5 +47,7 @@ export const createTools = (
   searchMatrix(gateway),
   recordPlaybook(gateway),
   recall(gateway),
-  ...(writes ? [ingestText(gateway), addDocuments(gateway), remember(gateway), recordFeedback(gateway)] : []),
+  ...(writes
+    ? [ingestText, addDocuments, remember, recordFeedback, erasePerson].map((tool) => tool(gateway))
+    : []),
 ];

@@ -201,7 +201,18 @@ describe("writing", () => {
     });
     expect(data.rows).toEqual([{ n: 2 }]);
   });
+  test("erase says what would go, and then it is gone", async () => {
+    const about = { subject: "jane@example.org", who: "an agent's user", why: "she asked" };
+    await session.call("remember", { text: `Write to ${about.subject}.`, tags: ["jane"] });
+    const dry = await session.call("erase", { ...about, dry_run: true });
+    expect(dry.text).toContain("pathwayd/traces.log: 1 traces would go");
+    expect((await session.call("recall", { tags: ["jane"] })).text).toContain(about.subject);
+    const { text, isError } = await session.call("erase", about);
+    expect([isError, text]).toEqual([false, expect.stringContaining("The erasure is complete.")]);
+    expect((await session.call("recall", { tags: ["jane"] })).text).not.toContain(about.subject);
+  });
   test.each([
+    ["erase", { subject: "ab", who: "me", why: "asked" }, "subject"],
     ["ingest_text", { name: "no such", text: "a\n1\n" }, "name"],
     ["ingest_text", { name: "made", text: "" }, "text"],
     ["ingest_text", { name: "made", text: "other\n1\n", mode: "append" }, "schema_drift"],

@@ -2,6 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import type { TSchema } from "@sinclair/typebox";
+import { gateway } from "../../../api/gateway/contract.ts";
 import { readArguments } from "../../../api/mcp/arguments.ts";
 import { createGatewayClient } from "../../../api/mcp/gateway/client.ts";
 import { derive, plain } from "../../../api/mcp/tools/schemas.ts";
@@ -167,9 +168,13 @@ const origins: {
     ...{ name: "record_feedback", input: inputSchemas(matrixd.endpoints.helpful), ownInput: ["helped"] },
     ...{ output: [matrixd.endpoints.helpful.reply], ownOutput: [] },
   },
+  {
+    ...{ name: "erase", input: inputSchemas(gateway.endpoints.erase), ownInput: [] },
+    ...{ output: [gateway.endpoints.erase.reply], ownOutput: [] },
+  },
 ];
 
-const writing = ["record_playbook", "ingest_text", "add_documents", "remember", "record_feedback"];
+const writing = ["record_playbook", "ingest_text", "add_documents", "remember", "record_feedback", "erase"];
 
 /** What a tool may say differently: words for the agent, and tighter bounds. */
 const refinable = ["description", "default", "maximum", "maxItems"];
@@ -250,7 +255,7 @@ describe.each(origins)("$name", ({ name, input, ownInput, output, ownOutput }) =
 
   test("it says whether it writes, and whether it replaces what is there", () => {
     expect(tool.annotations.readOnlyHint).toBe(!writing.includes(name));
-    expect(tool.annotations.destructiveHint).toBe(["ingest_text", "add_documents"].includes(name));
+    expect(tool.annotations.destructiveHint).toBe(["ingest_text", "add_documents", "erase"].includes(name));
   });
 
   test("the tool that it names to look up names is one that there is", () => {

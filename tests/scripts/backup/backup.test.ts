@@ -2,6 +2,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { lineOf } from "../../../runtime/durable/checked-lines.ts";
+import { refuseErased } from "../../../scripts/backup/erasures.ts";
 import { decodePoint, encodePoint, type PointRecord } from "../../../scripts/backup/point-file.ts";
 import { BackupError, Mismatch, openRepository } from "../../../scripts/backup/repository.ts";
 import { snapshotOrder } from "../../../scripts/backup/take.ts";
@@ -94,6 +96,27 @@ describe("a backup as a directory", () => {
     expect(await repository.points()).toEqual(["2026-11-21T19-13-17.123Z"]);
     repository.close();
     expect((await command("backup", [path, "--verify"], { cwd: "/" })).code).toBe(0);
+  });
+
+  test("a point of before an erasure is not restored, unless it is meant", async () => {
+    const path = fresh();
+    const log = (...states: string[]) =>
+      [
+        { format: "lakehouse.erasures", version: 1, log_id: "x" },
+        ...states.map((state) => ({ id: "e1", at: second, who: "the officer", why: "case 12", state })),
+      ]
+        .map(lineOf)
+        .join("");
+    await fill(path, first, { "erasures.log": log("open") }, "gateway");
+    await fill(path, second, { "erasures.log": log("open", "done") }, "gateway");
+    const repository = await openRepository(path, { write: false });
+    const [before = "", after = ""] = await repository.points();
+    const refused = refuseErased(repository, before);
+    expect(refused).rejects.toBeInstanceOf(BackupError);
+    expect(refused).rejects.toThrow(`${second}, asked for by the officer: case 12`);
+    await refused.catch(() => undefined);
+    await refuseErased(repository, after);
+    repository.close();
   });
 
   test("keeps no blob of other bytes than those expected, and nothing of it", async () => {

@@ -40,14 +40,19 @@ export function begin(
   });
 }
 
-/** A point with these files of service `chatd`, made without a product. Returns its name. */
-export async function fill(path: string, at: string, files: Record<string, string>): Promise<string> {
+/** A point with these files of a service, made without a product. Returns its name. */
+export async function fill(
+  path: string,
+  at: string,
+  files: Record<string, string>,
+  service = "chatd",
+): Promise<string> {
   const repository = await openRepository(path, { write: true });
   try {
     const kept = [];
     for (const [name, text] of Object.entries(files)) {
       const { sha256, bytes } = await repository.add(pieces(text), {});
-      kept.push({ service: "chatd", path: name, bytes, sha256 });
+      kept.push({ service, path: name, bytes, sha256 });
     }
     return await repository.seal({ at, files: kept, damaged: [] });
   } finally {

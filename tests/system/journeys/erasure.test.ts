@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { filesWith } from "../../support/campaigns/needles.ts";
+import { type ApiCase, runCase } from "../../support/clients/api-case.ts";
 import { ingest, type Product, sql, startProduct } from "../../support/product/product.ts";
 import { temporaryDirectory } from "../../support/stacks/in-process.ts";
 
@@ -43,7 +44,10 @@ async function datasets(): Promise<void> {
   await load("name=formerly", csv([`1,Jane,${needle}`]));
   await load("name=formerly&mode=replace", csv(["1,Ann,ann@example.org"]));
   await load("name=bad&on_error=reject&types=id:BIGINT", csv(["1,Ann,a", `x,Jane,${needle}`]));
-  await send("POST", "/v1/sql", { sql: "SELECT count(*) FROM people" });
+  const sqlOf = (mail: string) => ({ sql: `SELECT id FROM people WHERE mail = '${mail}'` });
+  await send("PUT", "/v1/queries/jane", sqlOf("nobody"));
+  await send("PUT", "/v1/queries/jane", sqlOf(needle));
+  await send("PUT", "/v1/queries/ann", sqlOf("ann@example.org"));
 }
 
 async function operations(): Promise<void> {
@@ -123,6 +127,26 @@ const copiesOf = (bytes: Uint8Array): string[] =>
     .map((entry) => join(entry.parentPath, entry.name))
     .filter((path) => readFileSync(path).equals(bytes));
 
+const bad: ApiCase[] = [
+  ["nobody", { ...reasons }, "invalid_field", "subject"],
+  ["too little to be found", { subject: "ab", ...reasons }, "invalid_field", "subject"],
+  ["no letter", { subject: "-.-", ...reasons }, "invalid_field", "letter or digit"],
+  ["nobody who asks", { subject: needle, why: "case 12" }, "invalid_field", "who"],
+  ["no reason", { subject: needle, who: "me", why: " " }, "invalid_field", "why"],
+  [
+    "a reason that keeps the person",
+    { subject: needle, who: "me", why: `as ${needle} asked` },
+    "invalid_field",
+    "names the subject",
+  ],
+  ["an unknown field", { subject: needle, ...reasons, force: true }, "unknown_field", "force"],
+].map(([name, body, type, contains]) => ({
+  ...{ name: String(name), method: "POST", path: "/v1/erase", body: body as Record<string, unknown> },
+  ...{ type: String(type), contains: [String(contains)], lacks: [needle] },
+}));
+
+test.each(bad)("erase: $name", (row) => runCase(row, (request) => fetch(request), product.url));
+
 test("everything that names the person goes, and who asked for it, when and why is kept", async () => {
   await datasets();
   await memories();
@@ -146,6 +170,7 @@ test("everything that names the person goes, and who asked for it, when and why 
   expect((await send("GET", "/v1/system")).erasures_open).toEqual([]);
   expect(await sql(product.url, "SELECT id FROM people ORDER BY id")).toEqual([{ id: 1 }, { id: 3 }]);
   expect(await send("GET", "/v1/observer/stats")).toMatchObject({ total: 3, failures: 1 });
+  expect((await send("GET", "/v1/queries")).queries).toMatchObject([{ name: "ann" }]);
   expect((await send("GET", "/v1/matrix/playbooks")).playbooks).toMatchObject([{ answer_id: "1" }]);
   expect(await send("GET", "/v1/vectors/index/faces")).toMatchObject({ count: 2, deleted: 0 });
 });

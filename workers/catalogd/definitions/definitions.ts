@@ -4,9 +4,10 @@
  */
 import { join } from "node:path";
 import { Mutex } from "async-mutex";
-import type { VerbsOf } from "../../../runtime/contract/contract.ts";
+import type { Erasing, ErasureReport, VerbsOf } from "../../../runtime/contract/contract.ts";
 import { check } from "../../../runtime/contract/contract.ts";
 import type { Inspected } from "../../../runtime/durable/durable.ts";
+import { removedAt } from "../../../runtime/erasure/erasure.ts";
 import { fail, ServiceError } from "../../../runtime/errors/errors.ts";
 import {
   closedLog,
@@ -29,6 +30,7 @@ import {
   planDefinition,
   planDrop,
   type Record,
+  withoutNamed,
 } from "./state.ts";
 
 export const definitionsName = "definitions.log";
@@ -43,6 +45,8 @@ export interface DefinitionStore {
   /** Throws `conflict` where a view has the name, which a dataset is to have. */
   refuseClash: (name: string) => void;
   problems: () => string[];
+  /** Versions that name a subject go from every byte, or are only counted. */
+  erase: (erasing: Pick<Erasing, "subject" | "dryRun">) => Promise<ErasureReport>;
   /** Files that a backup takes, while nothing is written. */
   atRest: LineLog<Record>["atRest"];
   inspect: (signal: AbortSignal) => AsyncGenerator<Inspected>;
@@ -74,6 +78,7 @@ function closed(why: ServiceError): DefinitionStore {
     views: () => ({ etag: "", views: [] }),
     refuseClash: () => {},
     problems: () => [why.message],
+    erase: refuse,
     atRest: refuse,
     inspect: async function* () {
       const refused = logDamageOf(why);
@@ -130,6 +135,15 @@ async function opened(parts: Parts): Promise<DefinitionStore> {
         throw fail("conflict", `there is a view '${view}': drop it first, or take another name`);
     },
     problems: () => problems,
+    erase: ({ subject, dryRun }) =>
+      mutex.runExclusive(async () => {
+        const records = [...state.records()];
+        const named = records.filter((record) => subject.isMentioned(Object.values(record)));
+        const kept = withoutNamed(records, subject);
+        if (!dryRun) await log.forget(kept, () => state.replace(kept));
+        if (!dryRun && named.some(({ kind }) => kind === "view")) announce();
+        return removedAt(`catalogd/${definitionsName}`, "saved queries and views", named.length);
+      }),
     atRest: log.atRest,
     inspect: async function* (signal) {
       yield* inspectLineLog<Record>({

@@ -1,4 +1,5 @@
 /** Saved queries and views as values: their latest versions, those before, and what a change makes of them. */
+import type { Subject } from "../../../runtime/contract/contract.ts";
 import { fail, suggestionsFor } from "../../../runtime/errors/errors.ts";
 import { fold } from "../../../runtime/sql/sql.ts";
 import type { Define, Defined } from "../schemas/schemas.ts";
@@ -17,6 +18,8 @@ export interface Definitions {
   /** Every version that is kept, in the order in which they were made. */
   records: () => Iterable<Record>;
   put: (record: Record) => void;
+  /** These alone are there from now on. */
+  replace: (records: readonly Record[]) => void;
   /** All of a kind by name. */
   all: (kind: Kind) => Defined[];
   /** Throws `not_found`. */
@@ -37,20 +40,25 @@ export function createDefinitions(): Definitions {
         return last && isDefined(last) && last.kind === kind ? [last] : [];
       })
       .sort((a, b) => (a.name < b.name ? -1 : 1));
+  const put = (record: Record) => {
+    const key = keyOf(record.kind, record.name);
+    const chain = chains.get(key) ?? [];
+    chain.push(record);
+    if (chain.length > versionsKept) chain.splice(0, chain.length - versionsKept);
+    chains.set(key, chain);
+  };
   return {
+    put,
+    replace: (records) => {
+      chains.clear();
+      records.forEach(put);
+    },
     records: () => [...chains.values()].flat(),
     all,
     latest,
     spelling: (kind, name) => {
       const last = latest(kind, name);
       return last && isDefined(last) ? last.name : undefined;
-    },
-    put: (record) => {
-      const key = keyOf(record.kind, record.name);
-      const chain = chains.get(key) ?? [];
-      chain.push(record);
-      if (chain.length > versionsKept) chain.splice(0, chain.length - versionsKept);
-      chains.set(key, chain);
     },
     find: (kind, name, version) => {
       const chain = chains.get(keyOf(kind, name)) ?? [];
@@ -134,3 +142,15 @@ const holds = (condition: string, version: number): boolean =>
     .split(",")
     .map((each) => each.trim())
     .some((each) => each === "*" || each === `"${version}"` || each === String(version));
+
+/** The records without what names a subject; a latest version that does is as if it were dropped. */
+export function withoutNamed(records: readonly Record[], subject: Pick<Subject, "isMentioned">): Record[] {
+  const latest = new Map(records.map((record) => [`${record.kind} ${fold(record.name)}`, record]));
+  const isLatest = (record: Record) => latest.get(`${record.kind} ${fold(record.name)}`) === record;
+  return records.flatMap((record): Record[] => {
+    if (!subject.isMentioned(Object.values(record))) return [record];
+    const { kind, name, version, created_at } = record;
+    if (!isLatest(record) || subject.isMentioned(name)) return [];
+    return [{ kind, name, version, created_at, dropped: true }];
+  });
+}

@@ -2,7 +2,6 @@
 export { openComponents } from "./components.ts";
 export { chooseFormat } from "./content-negotiation.ts";
 export { describeStatement } from "./description.ts";
-export { forgetSubject } from "./erasure.ts";
 export { type Components, type SqlQuery, type Started, startQuery } from "./execution.ts";
 export { checkViewColumns } from "./expanded-views.ts";
 export { checkExpressions, checkWhere } from "./expressions.ts";

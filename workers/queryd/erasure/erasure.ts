@@ -2,8 +2,7 @@
 import type { Erasing, ErasureReport } from "../../../runtime/contract/contract.ts";
 import { fail } from "../../../runtime/errors/errors.ts";
 import type { ObjectCache } from "../objects/objects.ts";
-import type { Components } from "./execution.ts";
-import type { Queries } from "./registry.ts";
+import type { Components, Queries } from "../queries/queries.ts";
 
 export async function forgetSubject(
   { catalog, cache }: Pick<Components, "catalog"> & { cache: Pick<ObjectCache, "clear"> },
