@@ -70,6 +70,9 @@ const budgets: readonly { section: ServiceSection; part: number; what: string }[
   { section: "catalogd", part: 1 / 16, what: "manifests" },
 ];
 
+/** PostgreSQL's catalog for clients of its protocol, in a process of its own while it is asked (ADR 0186). */
+const pgwireBytes = 280_000_000;
+
 type Table = Record<string, unknown>;
 
 /** Plans for the services that run in this process. Throws where they cannot be at all. */
@@ -115,6 +118,8 @@ export function planMemory(
     const bytes = memoryBytes(String(table.memory_limit)) * times;
     parts.push({ name: `${section}.memory_limit`, what, bytes });
   }
+  if (only.includes("gateway") && given.pgwire.bind !== "")
+    parts.push({ name: "pgwire.bind", what: "PostgreSQL's catalog, while clients ask", bytes: pgwireBytes });
   const set = budgets.filter(runs).filter(({ section }) => tableOf(section).max_memory_bytes !== 0);
   const taken = (names: readonly MemoryPart[]) => names.reduce((sum, { bytes }) => sum + bytes, 0);
   const fixed =

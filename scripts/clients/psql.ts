@@ -33,7 +33,7 @@ async function psqlOf({ host, port, token }: Server, ...commands: string[]): Pro
 }
 
 export const psql: Smoke = {
-  about: "psql: queries, \\dt, \\d, \\copy",
+  about: "psql: queries, \\l, \\dn, \\dt, \\d, \\copy",
   ownProduct: true,
   run: async (stage) => {
     const server = await startServer(stage);
@@ -49,6 +49,24 @@ export const psql: Smoke = {
     );
     await check("\\dt", async () => expectEqual(await psqlOf(server, "\\dt"), "main|things|table|lakehouse"));
     await check("\\d", async () => expectEqual(await psqlOf(server, "\\d"), "main|things|table|lakehouse"));
+    await check("\\l", async () => {
+      const lines = (await psqlOf(server, "\\l")).split("\n").map((line) => line.split("|")[0] ?? "");
+      // Privileges go on in lines of their own.
+      const names = lines.filter((name) => !name.includes("="));
+      expectEqual(names, ["lakehouse", "template0", "template1"]);
+    });
+    await check("\\dn, \\du and \\dt of a pattern", async () =>
+      expectEqual(
+        [await psqlOf(server, "\\dn"), await psqlOf(server, "\\du"), await psqlOf(server, "\\dt th*")].map(
+          (text) => text.split("|").slice(0, 2),
+        ),
+        [
+          ["main", "lakehouse"],
+          ["lakehouse", ""],
+          ["main", "things"],
+        ],
+      ),
+    );
     await check("\\d things", async () =>
       expectEqual(
         (await psqlOf(server, "\\d things")).split("\n").map((line) => line.split("|")[0]),

@@ -25,8 +25,14 @@ const int32 = (value: number): Uint8Array => {
   return bytes;
 };
 
+/** Columns that PostgreSQL 17 renamed: psql before it asks for the old ones at `\\l` and `\\dO`. */
+const current = (sql: string): string =>
+  sql
+    .replaceAll(/\b(\w\.)daticulocale\b/g, "$1datlocale")
+    .replaceAll(/\b(\w\.)colliculocale\b/g, "$1colllocale");
+
 const parse = (sql: string, oids: readonly number[]) =>
-  message("P", "", sql, int16s(oids.length), ...oids.map(int32));
+  message("P", "", current(sql), int16s(oids.length), ...oids.map(int32));
 const sync = message("S");
 
 function bind({ parameterFormats, values, formats }: CatalogQuestion): Uint8Array {

@@ -1,12 +1,14 @@
-/** What dashboards and drivers ask of the catalog, in the forms that they ask it in: PostgreSQL's own SQL. */
+/** What dashboards and drivers ask of the catalog, in the forms that they ask it in, PostgreSQL's own SQL; and clients that say nothing, or take nothing. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import { connect } from "node:net";
 import type pg from "pg";
 import { type PgwireCase, startPgwire } from "../../support/clients/pgwire-case.ts";
+import { queryMessage, takeSocket } from "../../support/clients/pgwire-raw.ts";
 
 let server: PgwireCase;
 let client: pg.Client;
 beforeAll(async () => {
-  server = await startPgwire();
+  server = await startPgwire({ LH_PGWIRE_STARTUP_TIMEOUT_MS: "5000", LH_PGWIRE_WRITE_TIMEOUT_MS: "2000" });
   await server.register("jobs", "id,title,price,posted\n1,a,1.50,2024-01-02\n");
   client = await server.connect();
 });
@@ -53,7 +55,56 @@ const questions: [what: string, sql: string, rows: unknown[][]][] = [
     ],
   ],
   ["schemas", "SELECT nspname FROM pg_namespace WHERE nspname !~ '^(pg_|information_schema)'", [["main"]]],
+  [
+    "databases and collations by columns that PostgreSQL 17 renamed, as psql before it asks",
+    "SELECT d.datname, d.daticulocale, (SELECT max(c.colliculocale) FROM pg_collation c WHERE c.collname = 'C') FROM pg_catalog.pg_database d WHERE d.datname = 'lakehouse'",
+    [["lakehouse", null, null]],
+  ],
   ["databases", "SELECT datname FROM pg_database WHERE NOT datistemplate", [["lakehouse"]]],
+  [
+    "tables with comments and counts",
+    `SELECT n.nspname, c.relname, CASE c.relkind WHEN 'r' THEN 'TABLE' WHEN 'v' THEN 'VIEW' ELSE NULL END, d.description
+      FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON c.relnamespace = n.oid
+      LEFT JOIN pg_catalog.pg_description AS d ON c.oid = d.objoid AND d.objsubid = 0 AND d.classoid = 'pg_class'::regclass
+      LEFT JOIN pg_stat_user_tables AS s ON n.nspname = s.schemaname AND c.relname = s.relname
+      WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND c.relkind IN ('r', 'p', 'v', 'f', 'm') ORDER BY 1, 2`,
+    [["main", "jobs", "TABLE", null]],
+  ],
+  [
+    "columns with their keys, comments and defaults, by names of the standard",
+    `SELECT c.column_name, CASE WHEN c.udt_schema IN ('public', 'pg_catalog') THEN format('%s', c.udt_name)
+      ELSE format('"%s"."%s"', c.udt_schema, c.udt_name) END, c.ordinal_position - 1, k.column_name IS NOT NULL,
+      col_description(CAST(CAST(format('%I.%I', CAST(c.table_schema AS TEXT), CAST(c.table_name AS TEXT)) AS REGCLASS) AS OID), c.ordinal_position),
+      (column_default IS NOT NULL AND column_default LIKE '%nextval(%') OR is_identity <> 'NO'
+      FROM information_schema.columns AS c LEFT JOIN (SELECT t.table_schema, t.table_name, u.column_name FROM
+      information_schema.table_constraints AS t JOIN information_schema.key_column_usage AS u ON t.constraint_name = u.constraint_name
+      AND t.table_schema = u.table_schema WHERE t.constraint_type = 'PRIMARY KEY') AS k ON c.table_schema = k.table_schema
+      AND c.table_name = k.table_name AND c.column_name = k.column_name
+      WHERE c.table_schema !~ '^information_schema|pg_' ORDER BY 3`,
+    ["id int8", "title text", "price numeric", "posted date"].map((words, at) => {
+      const [name, type] = words.split(" ");
+      return [name, type, at, false, null, false];
+    }),
+  ],
+  [
+    "tables by whether their schema is in the search path",
+    `SELECT CASE WHEN ${inSearchPath} THEN quote_ident(table_name) ELSE quote_ident(table_schema) || '.' || quote_ident(table_name) END
+      FROM information_schema.tables WHERE quote_ident(table_schema) NOT IN ('information_schema', 'pg_catalog')
+      ORDER BY CASE WHEN ${inSearchPath} THEN 0 ELSE 1 END, 1`,
+    [["jobs"]],
+  ],
+  [
+    "schemas by the names of the standard",
+    "SELECT schema_name FROM information_schema.schemata WHERE schema_name NOT IN ('information_schema', 'pg_catalog', 'pg_toast') ORDER BY 1",
+    [["main"]],
+  ],
+  ["indexes", "SELECT indexname FROM pg_indexes WHERE schemaname = 'main'", []],
+  [
+    "enums, with their schemas",
+    "SELECT nspname, typname FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace WHERE t.oid IN (SELECT DISTINCT enumtypid FROM pg_enum e)",
+    [],
+  ],
+  ["the time zone", "show timezone;", [["UTC"]]],
   ["enums", "SELECT typname, enumlabel FROM pg_type t JOIN pg_enum e ON e.enumtypid = t.oid", []],
 ];
 test.each(questions)("%s", async (_, text, rows) => {
@@ -74,4 +125,41 @@ test("a dataset that comes, changes and goes", async () => {
     headers: { authorization: `Bearer ${server.token}` },
   });
   expect(await tables()).toEqual(["jobs"]);
+});
+
+test("a client that does not say who it is is let go", async () => {
+  const { host, port } = server.options;
+  const silent = connect(port, host);
+  const half = connect(port, host, () => half.write(Buffer.from([0, 0, 0, 50, 0, 3])));
+  const closed = [silent, half].map(
+    (socket) =>
+      new Promise<string>((resolve) => {
+        let text = "";
+        socket.on("data", (bytes) => {
+          text += bytes.toString("latin1");
+        });
+        socket.on("error", () => undefined);
+        socket.on("close", () => resolve(text));
+      }),
+  );
+  // The deadline alone ends them: nobody here does.
+  for (const text of await Promise.all(closed)) expect(text).toMatch(/^$|FATAL/);
+  expect((await client.query("SELECT 1 AS one")).rows).toEqual([{ one: 1 }]);
+});
+
+test("a client that takes nothing is let go, and its query ends", async () => {
+  const socket = takeSocket(await server.connect());
+  const state = async () => {
+    const headers = { authorization: `Bearer ${server.token}` };
+    const answer = await fetch(`${server.product.url}/v1/sql/queries`, { headers });
+    const { queries } = (await answer.json()) as { queries: { sql: string; state: string }[] };
+    return queries.find(({ sql }) => sql.includes("never taken"))?.state;
+  };
+  const begun = new Promise((resolve) => socket.once("data", resolve));
+  socket.write(queryMessage("SELECT repeat('never taken', 30) AS x FROM range(100000000)"));
+  await begun;
+  socket.pause();
+  for (let now = await state(); now === "running"; now = await state()) await Bun.sleep(100);
+  expect(await state()).toBe("interrupted");
+  socket.destroy();
 });

@@ -45,6 +45,43 @@ const instant = (text: string, isZoned: boolean): string =>
 const normal = (text: string | null, oid: number): string | null =>
   text !== null && (oid === oids.float8 || oid === oids.float4) ? String(Number(text)) : text;
 
+/** Of ASCII, for fields and records: no value here has them. */
+const [field, record] = ["\u001f", "\u001e"];
+
+/** What psql prints for each statement, NULL as `∅`; one process for all. */
+async function byPsql(statements: readonly string[]): Promise<string[][][]> {
+  const { host, port } = server.options;
+  const plain = ["-X", "-q", "-A", "-t", "-F", field, "-R", record, "-P", "null=∅"];
+  const psql = Bun.spawn(
+    ["psql", ...plain, "-h", host, "-p", String(port), "-U", "reader", "-d", "lakehouse"],
+    {
+      stdin: new Blob([statements.map((sql) => `\\echo -n --next--\n${sql}\n;\n`).join("")]),
+      env: { ...process.env, PGPASSWORD: server.token, PGCLIENTENCODING: "UTF8" },
+      stdout: "pipe",
+      stderr: "inherit",
+    },
+  );
+  const [, ...printed] = (await new Response(psql.stdout).text()).split("--next--");
+  return printed.map((text) =>
+    text === ""
+      ? []
+      : text
+          .replace(/\n$/, "")
+          .split(record)
+          .map((line) => line.split(field)),
+  );
+}
+
+test.skipIf(Bun.which("psql") === null)("psql prints what node's client has", async () => {
+  const printed = await byPsql(sqlQueries);
+  expect(printed.length).toBe(sqlQueries.length);
+  for (const [at, text] of sqlQueries.entries()) {
+    const { rows: found } = await client.query<unknown[]>({ text, rowMode: "array", types: asText } as never);
+    const expected = found.map((row) => row.map((value) => (value === null ? "∅" : String(value))));
+    expect([text, printed[at]]).toEqual([text, expected]);
+  }
+});
+
 test("there are sixty", () => expect(sqlQueries.length).toBe(60));
 
 for (const sql of sqlQueries)

@@ -25,6 +25,17 @@ test.each([512 * MiB, GiB, 2 * GiB, 4 * GiB, 16 * GiB, 256 * GiB])(
   },
 );
 
+test("the catalog of PostgreSQL's clients is counted where their door is open, and taken from the others", () => {
+  const [without, bound] = ["", "127.0.0.1:3223"].map((bind) =>
+    planMemory(configWith({ pgwire: { bind } }), all, 2 * GiB),
+  );
+  const ofPgwire = bound?.parts.filter(({ name }) => name.startsWith("pgwire"));
+  expect(ofPgwire).toMatchObject([{ name: "pgwire.bind", bytes: 280_000_000 }]);
+  expect(without?.parts.some(({ name }) => name.startsWith("pgwire"))).toBe(false);
+  expect(bound?.config.vectord.max_memory_bytes).toBeLessThan(without?.config.vectord.max_memory_bytes ?? 0);
+  expect(bound?.planned).toBeLessThanOrEqual(2 * GiB);
+});
+
 test("a large machine has what the configuration names", () => {
   const { queryd, ingestd, embedd } = planMemory(defaults(), all, 32 * GiB).config;
   expect([queryd.memory_limit, ingestd.memory_limit, embedd.cache_max_bytes]).toEqual([
