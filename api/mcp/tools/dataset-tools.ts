@@ -6,6 +6,7 @@ import { truncated, truncatedOrEmpty } from "../answers/answers.ts";
 import type { GatewayClient } from "../gateway/gateway.ts";
 import { likeInput, likePages } from "./like.ts";
 import { derive } from "./schemas.ts";
+import { tableOf } from "./table-name.ts";
 import { reading, type Tool } from "./tool.ts";
 
 type Dataset = Static<typeof Summary>;
@@ -32,7 +33,7 @@ export const datasetLine = ({ name, row_count, columns, version, created_at }: D
 export const listDatasets = (gateway: GatewayClient): Tool => ({
   name: "list_datasets",
   description:
-    "Lists the datasets (SQL tables) of this Lakehouse by name, with their sizes. Start here. get_manifest tells a dataset's columns; query_sql reads its rows.",
+    "Lists the datasets (SQL tables) of this Lakehouse by name, with their sizes; names such as open.jobs are open tables (Iceberg), which other engines write too. Start here. get_manifest tells a dataset's columns; query_sql reads its rows.",
   annotations: reading("List datasets"),
   input: listInput,
   output: list.reply,
@@ -116,14 +117,12 @@ export const getManifest = (gateway: GatewayClient): Tool => ({
     const asked = input as InputOf<typeof manifest>;
     const whole = await gateway.call(manifest, asked, { signal });
     const { manifest: structured, lines } = boundedManifest(whole);
-    const head = `${whole.name}, version ${whole.version} of ${whole.created_at} (${whole.operation} by ${whole.made_by}): ${whole.row_count} rows, ${whole.bytes} bytes in ${whole.objects.length} objects, ${whole.columns.length} columns:`;
+    const head = `${whole.name}, version ${whole.version} of ${whole.created_at} (${whole.operation} by ${whole.made_by}): ${whole.row_count} rows, ${whole.bytes} bytes ${whole.metadata_location === undefined ? `in ${whole.objects.length} objects` : "(an open table, whose files Iceberg's metadata names)"}, ${whole.columns.length} columns:`;
     const more = structured.columns_omitted;
     const tail =
       more === undefined
         ? []
-        : [
-            `  … and ${more} columns more; DESCRIBE "${whole.name}@${whole.version}" with query_sql pages them`,
-          ];
+        : [`  … and ${more} columns more; DESCRIBE ${tableOf(whole)} with query_sql pages them`];
     return { structured, text: [head, ...lines, ...tail].join("\n") };
   },
 });
@@ -133,7 +132,7 @@ const versionsPerPage = 20;
 export const datasetVersions = (gateway: GatewayClient): Tool => ({
   name: "dataset_versions",
   description:
-    'Lists the versions of one dataset, the latest first: when each was made, by whom, by what kind of change, and how many rows it has. query_sql reads version 3 as "name@3"; get_manifest with version describes it.',
+    'Lists the versions of one dataset, the latest first: when each was made, by whom, by what kind of change, and how many rows it has. query_sql reads version 3 as "name@3", of an open table as open."jobs@3"; get_manifest with version describes it. Commits of other engines to open tables are versions too.',
   annotations: reading("List a dataset's versions"),
   input: derive(inputSchema(versions), {
     refine: {
@@ -152,7 +151,7 @@ export const datasetVersions = (gateway: GatewayClient): Tool => ({
       ({ version, created_at, operation, made_by, row_count, columns }) =>
         operation === "drop"
           ? `version ${version} of ${created_at}: dropped`
-          : `${name}@${version} of ${created_at}: ${operation} by ${made_by}, ${row_count} rows, ${columns} columns`,
+          : `${name.includes(".") ? tableOf({ name, version }) : `${name}@${version}`} of ${created_at}: ${operation} by ${made_by}, ${row_count} rows, ${columns} columns`,
     );
     for (const { version, reason } of unreadable)
       lines.push(`version ${version}: cannot be read (${reason})`);

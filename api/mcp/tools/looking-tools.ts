@@ -9,6 +9,7 @@ import { queryd, SqlRequest } from "../../../workers/queryd/contract.ts";
 import { headingRow, type Row, tableRow, textCharsMax, truncated } from "../answers/answers.ts";
 import { type GatewayClient, GatewayFailure, textOf } from "../gateway/gateway.ts";
 import { derive } from "./schemas.ts";
+import { tableOf } from "./table-name.ts";
 import { reading, type Tool, type ToolContext } from "./tool.ts";
 
 interface Result {
@@ -37,13 +38,6 @@ const which = {
   name: { ...TableName, description: "The dataset's name, as list_datasets gives it." } as typeof TableName,
   version: t.Optional(t.Integer({ minimum: 1, description: "An earlier version; the latest unless given." })),
 };
-
-/** A name with a schema has quotes around each part; a version stands within the last. */
-function tableOf({ name, version }: { name: string; version?: number }): string {
-  const parts = name.split(".");
-  const last = parts.pop() ?? "";
-  return [...parts, version === undefined ? last : `${last}@${version}`].map(quoteName).join(".");
-}
 
 const rowsOmitted = t.Optional(
   t.Integer({ minimum: 1, description: "Left out, because the answer has a bound." }),

@@ -34,7 +34,7 @@ const input = derive(SqlRequest, {
   refine: {
     sql: {
       description:
-        'One reading statement in DuckDB\'s SQL; datasets are tables, "name@3" is version 3 of one, "name@2026-11-01T00:00:00Z" what it was then (quotes needed); observer.operations has what was called here, with latency, tokens and cost. Required unless cursor is given.',
+        'One reading statement in DuckDB\'s SQL; datasets are tables, "name@3" is version 3 of one, open tables are in schemas (open.jobs, open."jobs@3"), "name@2026-11-01T00:00:00Z" what it was then (quotes needed); observer.operations has what was called here, with latency, tokens and cost. Required unless cursor is given.',
     },
     params: {
       description: "Values for $1, $2, … (an array) or $name (an object): never put values into the text.",

@@ -7,16 +7,17 @@ import type {
   ReadResourceResult,
 } from "@modelcontextprotocol/server";
 import { parseRows } from "../../../runtime/json/json.ts";
-import { catalogd, DatasetName } from "../../../workers/catalogd/contract.ts";
+import { catalogd, TableName } from "../../../workers/catalogd/contract.ts";
 import { queryd } from "../../../workers/queryd/contract.ts";
 import { truncatedOrEmpty } from "../answers/answers.ts";
 import { type GatewayClient, textOf } from "../gateway/gateway.ts";
 import { boundedManifest, datasetLine } from "./dataset-tools.ts";
+import { tableOf } from "./table-name.ts";
 
 const prefix = "lakehouse://datasets/";
 /** The resource of a dataset. */
 export const datasetUri = (name: string): string => prefix + name;
-const isDatasetName = new RegExp(DatasetName.pattern ?? "(?!)");
+const isDatasetName = new RegExp(TableName.pattern ?? "(?!)");
 const mimeType = "application/json";
 const resourcesPerPage = 100;
 const sampleRows = 20;
@@ -97,7 +98,7 @@ function datasetOf(uri: string): string | undefined {
 /** The first rows, as many of them as fit. */
 async function sample(gateway: GatewayClient, name: string, signal: AbortSignal): Promise<object> {
   // The name holds letters, digits and _ alone.
-  const statement = { sql: `SELECT * FROM "${name}" LIMIT ${sampleRows}` };
+  const statement = { sql: `SELECT * FROM ${tableOf({ name })} LIMIT ${sampleRows}` };
   const response = await gateway.post(`${queryd.endpoints.sql.path}?numbers=json`, statement, { signal });
   const rows = parseRows(await textOf(response, signal, gateway.url)) as unknown[];
   const { kept, omitted } = truncatedOrEmpty(rows, {});

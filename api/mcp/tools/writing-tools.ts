@@ -1,7 +1,7 @@
 /** What adds to the product: only where the operator lets it (`gateway.mcp_writes`, `--writes`). And `recall`, which reads. */
 import type { Static } from "@sinclair/typebox";
 import { check, closed, inputSchema, t } from "../../../runtime/contract/contract.ts";
-import { DatasetName } from "../../../workers/catalogd/contract.ts";
+import { TableName } from "../../../workers/catalogd/contract.ts";
 import { Ingested, ingestd } from "../../../workers/ingestd/contract.ts";
 import { matrixd } from "../../../workers/matrixd/contract.ts";
 import { pathwayd } from "../../../workers/pathwayd/contract.ts";
@@ -20,7 +20,11 @@ const textCharsMax = 2_000_000;
 const documentsMax = 32;
 
 const ingestInput = closed({
-  name: { ...DatasetName, description: "Name of the dataset: letters, digits and _." } as typeof DatasetName,
+  name: {
+    ...TableName,
+    description:
+      "Name of the dataset: letters, digits and _; or of an open table that is there, as open.jobs.",
+  } as typeof TableName,
   text: t.String({
     minLength: 1,
     maxLength: textCharsMax,

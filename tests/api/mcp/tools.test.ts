@@ -4,6 +4,7 @@ import { workerColumns, workersPieces } from "../../../scripts/sample-data/make-
 import { type Session, startSession } from "../../support/clients/mcp-session.ts";
 import { rfc4180 } from "../../support/clients/rfc4180.ts";
 import { ingest, type Product, sql, startProduct } from "../../support/product/product.ts";
+import { schema } from "../../support/tables/open-tables.ts";
 
 const rowCount = 2000;
 const csv = new Blob([...workersPieces({ rows: rowCount, seed: 5 })] as BlobPart[]);
@@ -258,4 +259,23 @@ describe.each([
       await fetch(`${product.url}/v1/catalog/manifest/${name}`, { method: "DELETE" });
     }
   });
+});
+
+test("an open table is read by the tools as a dataset is, under the name that SQL has for it", async () => {
+  const iceberg = (path: string, body: unknown) =>
+    fetch(`${product.url}/iceberg/v1/main${path}`, { method: "POST", body: JSON.stringify(body) });
+  await iceberg("/namespaces", { namespace: ["open"] });
+  expect((await iceberg("/namespaces/open/tables", { name: "jobs", schema })).status).toBe(200);
+  expect((await ingest(product.url, "name=open.jobs&mode=append", "id,name\n1,Ann\n")).status).toBe(200);
+  const { contents } = await session.client.readResource({ uri: "lakehouse://datasets/open.jobs" });
+  const [content] = contents as { text: string }[];
+  expect(JSON.parse(content?.text ?? "").sample_rows).toEqual([{ id: 1, name: "Ann" }]);
+  const versions = await session.call("dataset_versions", { name: "open.jobs" });
+  const [line = ""] = versions.text.split("\n");
+  const [named = ""] = line.split(" of ");
+  expect(named).toBe('"open"."jobs@2"');
+  const read = await session.call("query_sql", { sql: `SELECT id FROM ${named}` });
+  expect(read.data).toMatchObject({ rows: [{ id: 1 }] });
+  const { text } = await session.call("get_manifest", { name: "open.jobs" });
+  expect(text).toContain("an open table, whose files Iceberg's metadata names");
 });
