@@ -52,8 +52,23 @@ interface Trino {
   end: () => Promise<void>;
 }
 
+/** Where files are: on this disk, or on S3. Of keys that catalogs give out Trino takes those with a session token alone. */
+export type Files = "disk" | { endpoint: string; region: string; accessKey: string; secretKey: string };
+
+const filesLines = (files: Files): string[] =>
+  files === "disk"
+    ? ["fs.hadoop.enabled=true"]
+    : [
+        "fs.native-s3.enabled=true",
+        `s3.endpoint=${files.endpoint}`,
+        `s3.region=${files.region}`,
+        "s3.path-style-access=true",
+        `s3.aws-access-key=${files.accessKey}`,
+        `s3.aws-secret-key=${files.secretKey}`,
+      ];
+
 /** Starts it with the catalog of a product: `lake`, which it may read alone, and `open`, which it may change. */
-export async function startTrino(port: number, catalog: string): Promise<Trino> {
+export async function startTrino(port: number, catalog: string, where: Files): Promise<Trino> {
   const [java, server] = [await findJava(javaMin, `Trino ${version}`), await findServer()];
   const directory = mkdtempSync(join(tmpdir(), "lakehouse-trino-"));
   const lake = [
@@ -61,7 +76,7 @@ export async function startTrino(port: number, catalog: string): Promise<Trino> 
     "iceberg.catalog.type=rest",
     `iceberg.rest-catalog.uri=${catalog}`,
     "iceberg.rest-catalog.warehouse=main",
-    "fs.hadoop.enabled=true",
+    ...filesLines(where),
   ];
   const files = {
     "etc/config.properties": [

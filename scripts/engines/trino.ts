@@ -7,7 +7,7 @@ import {
   type Smoke,
 } from "../smoke-product/smoke-product.ts";
 import { type Expected, makeTables } from "./tables.ts";
-import { freePort, startTrino, version } from "./trino-server.ts";
+import { type Files, freePort, startTrino, version } from "./trino-server.ts";
 import { changesTables, rowsOf } from "./trino-tables.ts";
 
 interface Tried {
@@ -98,6 +98,23 @@ const checks: Record<string, (tried: Tried) => Promise<void>> = {
   },
 };
 
+/** Where the files of a table are, as the catalog says it to every client, with the keys that it gives out. */
+async function filesOf(product: Lake, table: string): Promise<Files> {
+  const path = `/iceberg/v1/main/namespaces/main/tables/${table}`;
+  const headers = { "x-iceberg-access-delegation": "vended-credentials" };
+  const { body } = await product.send(path, { headers });
+  const { config } = body as { config: Record<string, string> };
+  const endpoint = config["s3.endpoint"];
+  if (endpoint === undefined) return "disk";
+  const of = (name: string) => config[`s3.${name}`] ?? "";
+  return {
+    endpoint,
+    region: of("region"),
+    accessKey: of("access-key-id"),
+    secretKey: of("secret-access-key"),
+  };
+}
+
 /** Reads what the product publishes, through the product's SQL. */
 export const trino: Smoke = {
   about: `Trino ${version}: reads the catalog, makes and changes open tables, and runs the product's SQL that names it (engine)`,
@@ -108,7 +125,8 @@ export const trino: Smoke = {
     const table = `{ kind = "trino", url = "${url}", catalog = "lake", schema = "main" }`;
     const product = await lake({ env: { LH_QUERYD_ENGINES: `{ trino = ${table} }` } });
     const { suffix, expected } = await makeTables({ gateway: product.gateway, token: undefined });
-    const server = await startTrino(port, `${product.gateway}/iceberg`);
+    const files = await filesOf(product, `grown_${suffix}`);
+    const server = await startTrino(port, `${product.gateway}/iceberg`, files);
     try {
       for (const [what, work] of Object.entries(checks))
         await check(what, () => work({ product, url, suffix, expected }));

@@ -1,9 +1,11 @@
 /**
  * The acceptance smokes with the primary bucket on a real S3 server and a second one on disk:
  * `bun tests/campaigns/faults/s3.ts [smoke…] [--server rgw|seaweedfs] [--mode one|apart|mixed]`; all smokes on both servers
- * unless told. Prints a line a check, and exits 1 when one failed.
+ * unless told. An engine of `bun run engines` may be named as well: its tables are on S3, too. Prints a line a check, and
+ * exits 1 when one failed.
  */
 import { parseArgs } from "node:util";
+import { engines } from "../../../scripts/engines/all.ts";
 import { smokes } from "../../../scripts/smoke/all.ts";
 import { modes } from "../../../scripts/smoke-product/product.ts";
 import { runSmoke } from "../../../scripts/smoke-product/stage.ts";
@@ -19,9 +21,12 @@ const print = (line: string): void => {
 };
 const mode = modes.find((each) => each === values.mode);
 const servers = s3Names.filter((name) => values.server === undefined || name === values.server);
-const unknown = positionals.filter((name) => !Object.hasOwn(smokes, name));
+const all = { ...smokes, ...engines };
+const unknown = positionals.filter((name) => !Object.hasOwn(all, name));
 if (!mode || servers.length === 0 || unknown.length > 0) {
-  print(`expected --mode ${modes.join("|")}, --server ${s3Names.join("|")}, and smokes that there are`);
+  print(
+    `expected --mode ${modes.join("|")}, --server ${s3Names.join("|")}, and smokes or engines that there are`,
+  );
   process.exit(2);
 }
 let failed = 0;
@@ -29,9 +34,11 @@ for (const server of servers) {
   const s3 = await testS3(server);
   const began = performance.now();
   let passed = 0;
-  for (const [name, smoke] of Object.entries(smokes)) {
-    if (positionals.length > 0 && !positionals.includes(name)) continue;
-    const outcome = await runSmoke(name, smoke, { mode, flagsOf: flagsOnS3(s3), print });
+  for (const [name, smoke] of Object.entries(all)) {
+    const isEngine = Object.hasOwn(engines, name);
+    if (positionals.length > 0 ? !positionals.includes(name) : isEngine) continue;
+    const flagsOf = flagsOnS3(s3, isEngine ? { warehouse: s3 } : {});
+    const outcome = await runSmoke(name, smoke, { mode, flagsOf, print });
     passed += outcome.passed;
     failed += outcome.failed;
   }
