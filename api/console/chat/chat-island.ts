@@ -1,5 +1,8 @@
 /** Chat: turns that stream, and what they rely on. */
 import { byId, call, element, told } from "../browser/browser.ts";
+import { chat as says } from "../texts/texts.ts";
+import { streamed } from "./stream.ts";
+import { resultOf, type ToolCall, toolsOf } from "./tools.ts";
 
 interface Hit {
   id: string;
@@ -35,14 +38,10 @@ async function say(): Promise<void> {
   try {
     const hits = corpus ? await hitsOf(corpus, text, own.signal) : [];
     if (hits.length > 0) turn.append(sourcesOf(hits));
-    if (model) await answered(model, { text, hits, answer, signal: own.signal });
-    else
-      answer.textContent =
-        hits.length > 0
-          ? "No model is asked. The best rows:"
-          : "No model is asked: choose a corpus, or configure a provider.";
+    if (model) await answered(model, { text, hits, turn, answer, signal: own.signal });
+    else answer.textContent = hits.length > 0 ? says.bestRows : says.noRows;
   } catch (cause) {
-    const words = own.signal.aborted ? "Stopped." : told(cause);
+    const words = own.signal.aborted ? says.stopped : told(cause);
     turn.append(element("p", { className: "failure", role: "alert", textContent: words }));
   } finally {
     stop.disabled = true;
@@ -60,7 +59,7 @@ const sourcesOf = (hits: readonly Hit[]): HTMLElement =>
   element(
     "details",
     { open: true },
-    element("summary", { textContent: "What it relies on" }),
+    element("summary", { textContent: says.sources }),
     element(
       "ol",
       {},
@@ -78,40 +77,86 @@ const sourcesOf = (hits: readonly Hit[]): HTMLElement =>
     ),
   );
 
-async function answered(
-  model: string,
-  {
-    text,
-    hits,
-    answer,
-    signal,
-  }: { text: string; hits: readonly Hit[]; answer: HTMLElement; signal: AbortSignal },
-): Promise<void> {
+interface Turn {
+  text: string;
+  hits: readonly Hit[];
+  turn: HTMLElement;
+  answer: HTMLElement;
+  signal: AbortSignal;
+}
+
+/** Rounds of tools before an answer. */
+const roundsMax = 6;
+
+/** Asks until the model has said what it has to say, and gives it what its tools find. */
+async function answered(model: string, { text, hits, turn, answer, signal }: Turn): Promise<void> {
   const sources = hits.map(({ id, text: row = "" }) => `[${id}] ${row}`).join("\n");
   const content =
     hits.length === 0
       ? text
       : `${text}\n\nRely on these rows alone, and name them by their ids in brackets:\n${sources}`;
-  const body = { model, stream: true, messages: [...messages, { role: "user", content }] };
-  const response = await call("POST", "/v1/chat/completions", { body, accept: "text/event-stream", signal });
-  let rest = "";
-  for await (const chunk of (response.body as ReadableStream<Uint8Array>).pipeThrough(
-    new TextDecoderStream() as never,
-  )) {
-    rest += chunk as unknown as string;
-    const lines = rest.split("\n");
-    rest = lines.pop() ?? "";
-    for (const line of lines) answer.append(deltaOf(line));
+  const own: object[] = [{ role: "user", content }];
+  const used = { prompt: 0, completion: 0, usd: 0 };
+  const tools = mayUseTools() ? toolsOf(corpora()) : undefined;
+  for (let round = 0; round < roundsMax; round++) {
+    const body = {
+      ...{ model, stream: true, stream_options: { include_usage: true } },
+      ...(tools && { tools }),
+      messages: [...messages, ...own],
+    };
+    const response = await call("POST", "/v1/chat/completions", {
+      body,
+      accept: "text/event-stream",
+      signal,
+    });
+    const { content: said, toolCalls, usage = {} } = await streamed(response, (part) => answer.append(part));
+    used.prompt += usage.prompt_tokens ?? 0;
+    used.completion += usage.completion_tokens ?? 0;
+    used.usd += usage.cost ?? 0;
+    if (toolCalls.length === 0) {
+      messages.push({ role: "user", content: text }, { role: "assistant", content: said });
+      turn.append(await costOf(model, used));
+      return;
+    }
+    own.push({ role: "assistant", content: said === "" ? null : said, tool_calls: toolCalls });
+    for (const asked of toolCalls) {
+      const result = await resultOf(asked, signal);
+      turn.insertBefore(shownTool(asked, result), answer);
+      own.push({ role: "tool", tool_call_id: asked.id, content: result });
+    }
   }
-  messages.push({ role: "user", content: text }, { role: "assistant", content: answer.textContent ?? "" });
+  throw new Error(says.tooManyRounds(roundsMax));
 }
 
-function deltaOf(line: string): string {
-  if (!line.startsWith("data: {")) return "";
-  const { choices, error } = JSON.parse(line.slice("data: ".length)) as {
-    choices?: { delta?: { content?: string } }[];
-    error?: { message: string };
+const mayUseTools = (): boolean => (form.elements.namedItem("tools") as HTMLInputElement).checked;
+const corpora = (): string[] =>
+  [...(form.elements.namedItem("corpus") as HTMLSelectElement).options]
+    .map(({ value }) => value)
+    .filter((name) => name !== "");
+
+const shownTool = ({ function: { name, arguments: given } }: ToolCall, result: string): HTMLElement =>
+  element(
+    "details",
+    {},
+    element("summary", { textContent: says.asked(name) }),
+    element("pre", { tabIndex: 0, textContent: given }),
+    element("pre", { tabIndex: 0, textContent: result }),
+  );
+
+/** Tokens of the turn, and what its provider has cost today where that is known. */
+async function costOf(
+  model: string,
+  { prompt, completion, usd }: { prompt: number; completion: number; usd: number },
+): Promise<HTMLElement> {
+  const place = element("p", {
+    className: "quiet",
+    textContent: says.tokens(prompt.toLocaleString("en"), completion.toLocaleString("en")),
+  });
+  if (usd > 0) place.append(says.cost(usd.toFixed(4)));
+  const { providers } = (await (await call("GET", "/v1/chat/providers/details")).json()) as {
+    providers: { name: string; spent_usd: number }[];
   };
-  if (error) throw new Error(error.message);
-  return choices?.[0]?.delta?.content ?? "";
+  const provider = providers.find(({ name }) => model.startsWith(`${name}/`));
+  if (provider) place.append(says.spent(provider.name, provider.spent_usd.toFixed(4)));
+  return place;
 }

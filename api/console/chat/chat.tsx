@@ -4,6 +4,7 @@ import type { ReplyOf } from "../../../runtime/contract/contract.ts";
 import type { Chatd } from "../../../workers/chatd/contract.ts";
 import type { Matrixd } from "../../../workers/matrixd/contract.ts";
 import { Layout, type PageContext } from "../parts/parts.ts";
+import { chat as says } from "../texts/texts.ts";
 
 type Models = ReplyOf<Chatd["endpoints"]["models"]>;
 type Corpora = ReplyOf<Matrixd["endpoints"]["corpora"]>;
@@ -16,40 +17,44 @@ export async function chat({ api, path, nonce }: PageContext) {
   ]);
   const models = data.filter(({ owned_by }) => Object.hasOwn(providers, owned_by));
   return (
-    <Layout title="Chat" at={path} nonce={nonce} islands={["chat.js"]}>
+    <Layout title={says.title} at={path} nonce={nonce} islands={["chat.js"]}>
       {models.length === 0 && (
         <p class="note">
-          No model can be used now: <a href="/system">System</a> says what the providers lack. Until then the
-          best rows of a corpus are the answer.
+          {says.noModel}
+          <a href="/system">{says.noModelLink}</a>
+          {says.noModelRest}
         </p>
       )}
       <form id="chat" class="row">
         <label>
-          Model{" "}
+          {says.model}{" "}
           <select name="model">
             {models.map(({ id }) => (
               <option value={id}>{id}</option>
             ))}
-            <option value="">none: the best rows alone</option>
+            <option value="">{says.noneOfThem}</option>
           </select>
         </label>
         <label>
-          Relying on{" "}
+          {says.relyingOn}{" "}
           <select name="corpus">
-            <option value="">nothing</option>
+            <option value="">{says.nothing}</option>
             {corpora.map(({ name }) => (
               <option value={name}>{name}</option>
             ))}
           </select>
         </label>
+        <label>
+          <input type="checkbox" name="tools" /> {says.tools}
+        </label>
         <label class="grow">
-          Say something <textarea name="text" rows={3} required></textarea>
+          {says.say} <textarea name="text" rows={3} required></textarea>
         </label>
         <button type="submit" class="primary">
-          Send
+          {says.send}
         </button>
         <button type="button" id="stop" disabled>
-          Stop
+          {says.stop}
         </button>
       </form>
       <div id="turns" aria-live="polite"></div>

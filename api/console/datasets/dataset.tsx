@@ -169,6 +169,9 @@ SELECT * FROM lake.main.${name};
 -- Spark, started with a catalog named lake of type rest and uri http://127.0.0.1:3110/iceberg
 SELECT * FROM lake.main.${name};
 
+# psql, where [pgwire] bind = "127.0.0.1:3223"
+psql -h 127.0.0.1 -p 3223 lakehouse -c 'SELECT * FROM "${name}"'
+
 # curl
 curl -sS http://127.0.0.1:3110/v1/sql -H 'Accept: text/csv' -d '{"sql":"SELECT * FROM \\"${name}\\""}'`}</pre>
   </details>

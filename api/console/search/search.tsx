@@ -5,93 +5,129 @@ import { ServiceError } from "../../../runtime/errors/errors.ts";
 import type { Matrixd } from "../../../workers/matrixd/contract.ts";
 import { Action, Empty, Failure, Layout, type PageContext } from "../parts/parts.ts";
 import { orFailure } from "../session/session.ts";
+import { search as says } from "../texts/texts.ts";
+import { conditionsOf, filters, Pending } from "./filters.tsx";
+import { picture } from "./picture.tsx";
 
 type Corpora = ReplyOf<Matrixd["endpoints"]["corpora"]>["corpora"];
 type Found = ReplyOf<Matrixd["endpoints"]["search"]>;
 
-const modes = [
-  ["hybrid", "by meaning and words"],
-  ["vector", "by meaning"],
-  ["lexical", "by words"],
-] as const;
-
-export async function search({ api, query, isPart, path, nonce }: PageContext) {
+export async function search(context: PageContext) {
+  const { api, query, isPart, path, nonce } = context;
+  if (query.get("part") === "filters") return filters(context);
+  if (query.get("part") === "picture") return picture(context);
   const text = (query.get("q") ?? "").trim();
   const { corpora } = await api.get<{ corpora: Corpora }>("/v1/matrix/corpora?page_size=1000");
-  const corpus = query.get("corpus") ?? corpora[0]?.name ?? "";
-  const mode = modes.find(([name]) => name === query.get("mode"))?.[0] ?? "hybrid";
-  const where = (query.get("where") ?? "").trim();
-  const found =
-    text === "" || corpus === ""
-      ? undefined
-      : await orFailure(
-          api.post<Found>("/v1/matrix/search", {
-            query_text: text,
-            corpora: [corpus],
-            k: 20,
-            mode,
-            include_text: true,
-            use_playbook: true,
-            ...(where !== "" && { sql_filter: where }),
-          }),
-        );
+  const chosen = corpora.find(({ name }) => name === query.get("corpus")) ?? corpora[0];
+  const found = await hitsOf(context, { text, chosen });
   const hits = found === undefined ? null : <Hits found={found} text={text} />;
   if (isPart) return hits;
-  if (corpora.length === 0)
-    return (
-      <Layout title="Search" at={path} nonce={nonce}>
-        <Empty>
-          There are no corpora yet. Open a <a href="/datasets">dataset</a> and choose “Search it by meaning”.
-        </Empty>
-      </Layout>
-    );
   return (
-    <Layout title="Search" at={path} nonce={nonce}>
-      <form class="row" hx-get="/search" hx-target="#hits" hx-push-url="true" action="/search">
-        <label class="grow">
-          What are you looking for?{" "}
-          <input
-            type="search"
-            name="q"
-            value={text}
-            required
-            autofocus
-            placeholder="forklift operator for nights"
-          />
-        </label>
-        <label>
-          In{" "}
-          <select name="corpus">
-            {corpora.map((each) => (
-              <option value={each.name} selected={each.name === corpus}>
-                {`${each.name}${each.state === "ready" ? "" : ` (${each.state})`}`}
-              </option>
-            ))}
-          </select>
-        </label>
-        <label>
-          How{" "}
-          <select name="mode">
-            {modes.map(([name, label]) => (
-              <option value={name} selected={name === mode}>
-                {label}
-              </option>
-            ))}
-          </select>
-        </label>
-        <label>
-          Where <input name="where" value={where} placeholder="city = 'Chicago'" />
-        </label>
-        <button type="submit" class="primary">
-          Search
-        </button>
-      </form>
-      <div id="hits" aria-live="polite">
-        {hits}
-      </div>
+    <Layout title={says.title} at={path} nonce={nonce}>
+      {chosen === undefined ? (
+        <Empty>
+          {says.noCorpora}
+          <a href="/datasets">{says.noCorporaLink}</a>
+          {says.noCorporaRest}
+        </Empty>
+      ) : (
+        <>
+          <Form query={query} corpora={corpora} chosen={chosen.name} />
+          <div id="hits" aria-live="polite">
+            {hits}
+          </div>
+          <details
+            hx-get="/search?part=picture"
+            hx-include="select[name=corpus]"
+            hx-target="#picture"
+            hx-trigger="toggle once"
+          >
+            <summary>{says.picture}</summary>
+            <div id="picture"></div>
+          </details>
+        </>
+      )}
     </Layout>
   );
 }
+
+/** Undefined where nothing is asked. */
+async function hitsOf(
+  { api, query }: PageContext,
+  { text, chosen }: { text: string; chosen: Corpora[number] | undefined },
+): Promise<Found | ServiceError | undefined> {
+  if (text === "" || chosen === undefined) return undefined;
+  const where = (query.get("where") ?? "").trim();
+  const conditions = [
+    ...conditionsOf(chosen.metadata_columns ?? [], query),
+    ...(where === "" ? [] : [`(${where})`]),
+  ];
+  return orFailure(
+    api.post<Found>("/v1/matrix/search", {
+      query_text: text,
+      corpora: [chosen.name],
+      k: 20,
+      mode: says.modes.find(([name]) => name === query.get("mode"))?.[0] ?? "hybrid",
+      include_text: true,
+      use_playbook: true,
+      ...(conditions.length > 0 && { sql_filter: conditions.join(" AND ") }),
+    }),
+  );
+}
+
+const Form = ({ query, corpora, chosen }: { query: URLSearchParams; corpora: Corpora; chosen: string }) => (
+  <form class="row" hx-get="/search" hx-target="#hits" hx-push-url="true" action="/search">
+    <label class="grow">
+      {says.what}{" "}
+      <input
+        type="search"
+        name="q"
+        value={query.get("q") ?? ""}
+        required
+        autofocus
+        placeholder={says.example}
+      />
+    </label>
+    <label>
+      {says.corpus}{" "}
+      <select name="corpus">
+        {corpora.map((each) => (
+          <option value={each.name} selected={each.name === chosen}>
+            {`${each.name}${each.state === "ready" ? "" : ` (${each.state})`}`}
+          </option>
+        ))}
+      </select>
+    </label>
+    <label>
+      {says.how}{" "}
+      <select name="mode">
+        {says.modes.map(([name, label]) => (
+          <option value={name} selected={name === query.get("mode")}>
+            {label}
+          </option>
+        ))}
+      </select>
+    </label>
+    <label>
+      {says.where} <input name="where" value={query.get("where") ?? ""} placeholder={says.whereExample} />
+    </label>
+    <span
+      class="row"
+      id="filters"
+      hx-get="/search"
+      hx-include="closest form"
+      hx-vals='{"part":"filters"}'
+      hx-target="this"
+      hx-push-url="false"
+      hx-trigger="load, change from:select[name=corpus]"
+    >
+      <Pending query={query} />
+    </span>
+    <button type="submit" class="primary">
+      {says.search}
+    </button>
+  </form>
+);
 
 const Hits = ({ found, text }: { found: Found | ServiceError; text: string }) => {
   if (found instanceof ServiceError) return <Failure error={found} />;
@@ -103,9 +139,9 @@ const Hits = ({ found, text }: { found: Found | ServiceError; text: string }) =>
         </p>
       ))}
       {found.hits.length === 0 ? (
-        <Empty>Nothing was found.</Empty>
+        <Empty>{says.nothing}</Empty>
       ) : (
-        <p class="quiet">{`${found.hits.length} hits in ${Math.round(found.took_ms.total ?? 0)} ms`}</p>
+        <p class="quiet">{says.hits(found.hits.length, Math.round(found.took_ms.total ?? 0))}</p>
       )}
       <ol class="hits">
         {found.hits.map((hit) => (
@@ -127,7 +163,7 @@ const Hit = ({ hit, text }: { hit: Found["hits"][number]; text: string }) => (
         .join(" · ")}
     </p>
     <details>
-      <summary>Why it is here</summary>
+      <summary>{says.why}</summary>
       <p>
         {Object.entries(hit.parts)
           .map(
@@ -144,7 +180,7 @@ const Hit = ({ hit, text }: { hit: Found["hits"][number]; text: string }) => (
       path="/v1/matrix/playbooks/record"
       body={{ query_text: text, answer_id: hit.id, corpus: hit.corpus, score: 1 }}
     >
-      This fits
+      {says.fits}
     </Action>
   </li>
 );

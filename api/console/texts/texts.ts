@@ -1,5 +1,7 @@
 /** What the console says, in English, a file for each page: another language is another of these. */
+export { chat } from "./chat.ts";
 export { memory } from "./memory.ts";
 export { operations } from "./operations.ts";
+export { search } from "./search.ts";
 export { sql } from "./sql.ts";
 export { system } from "./system.ts";

@@ -35,10 +35,11 @@ const nameOf = (file: string): string =>
 
 const input = byId<HTMLInputElement>("files");
 const drop = byId("drop");
-input.onchange = () => {
+const take = () => {
   for (const file of input.files ?? []) void offer(file);
   input.value = "";
 };
+input.onchange = take;
 drop.ondragover = (event) => {
   event.preventDefault();
   drop.classList.add("over");
@@ -235,3 +236,6 @@ function loadedOf({
     ...warnings.map((warning) => element("p", { className: "note", textContent: warning })),
   ];
 }
+
+// Files that were chosen before this script was there.
+take();

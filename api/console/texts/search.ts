@@ -1,0 +1,33 @@
+/** What the search page says. */
+export const search = {
+  title: "Search",
+  noCorpora: "There are no corpora yet. Open a ",
+  noCorporaLink: "dataset",
+  noCorporaRest: " and choose “Search it by meaning”.",
+  what: "What are you looking for?",
+  example: "forklift operator for nights",
+  corpus: "In",
+  how: "How",
+  modes: [
+    ["hybrid", "by meaning and words"],
+    ["vector", "by meaning"],
+    ["lexical", "by words"],
+  ],
+  where: "Where",
+  whereExample: "years > 3",
+  search: "Search",
+  any: "any",
+  atLeast: (column: string) => `${column} at least`,
+  atMost: (column: string) => `${column} at most`,
+  nothing: "Nothing was found.",
+  hits: (number: number, ms: number) => `${number} hits in ${ms} ms`,
+  why: "Why it is here",
+  fits: "This fits",
+  picture: "A picture of it",
+  pictureHelp: (shown: string, all: string, dimension: number, share: string) =>
+    `${shown} of ${all} rows, each a point where its meaning is: of ${dimension} numbers the two directions in which they differ most (PCA), ${share} of all difference. Points beside each other are alike.`,
+  colour: "Colour by",
+  noColour: "nothing",
+  others: "others",
+  noIndex: "It has no rows with vectors yet.",
+} as const;
