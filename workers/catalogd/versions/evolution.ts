@@ -165,12 +165,9 @@ function find(field: string, name: string, columns: readonly Column[]): Column {
     columns.map((column) => column.name),
   );
   const around = columns.find((column) => name.startsWith(`${column.name}.`) && isNested(column));
-  const hint =
-    near.length > 0
-      ? `; did you mean ${near.join(" or ")}?`
-      : around
-        ? `; parts of a nested column, such as '${around.name}', change in open tables alone: POST /v1/catalog/open/<name> makes one`
-        : "";
+  const elsewhere = `; parts of a nested column, such as '${around?.name}', change in open tables alone: POST /v1/catalog/open/<name> makes one`;
+  const suggested = near.length > 0 ? `; did you mean ${near.join(" or ")}?` : "";
+  const hint = around ? elsewhere : suggested;
   throw fail("unprocessable", `${field}: there is no column '${name.slice(0, 200)}'${hint}`, {
     details: { field },
   });

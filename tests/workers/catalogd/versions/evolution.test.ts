@@ -199,6 +199,24 @@ describe("by request", () => {
   ])("refused: %s", (_name, asked, expected) => {
     expect(messageOf(() => evolve(asked))).toContain(expected);
   });
+
+  test("a part of a nested column is refused with the way out", () => {
+    const nested = evolve({ add: [{ name: "s", type: "STRUCT(a INTEGER)" }] });
+    for (const asked of [{ rename: [{ name: "s.a", to: "b" }] }, { drop: ["s.a"] }])
+      expect(messageOf(() => evolve(asked, nested))).toContain(
+        "change in open tables alone: POST /v1/catalog/open",
+      );
+  });
+});
+
+test("names of fields in quotes make no other type", () => {
+  expect(
+    widens(
+      'STRUCT("a" INTEGER, b MAP(VARCHAR, STRUCT("c" DATE)))[]',
+      'STRUCT(a INTEGER, "b" MAP(VARCHAR, STRUCT(c DATE)))[]',
+    ),
+  ).toBe(true);
+  expect(widens("STRUCT(a INTEGER)", "STRUCT(b INTEGER)")).toBe(false);
 });
 
 test("types that hold every value of another one", () => {
