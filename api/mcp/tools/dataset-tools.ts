@@ -1,13 +1,20 @@
 /** `list_datasets`, `get_manifest` and `dataset_versions`: what there is to query, and what there was. */
 import type { Static } from "@sinclair/typebox";
 import { type InputOf, inputSchema, t } from "../../../runtime/contract/contract.ts";
+import { quoteName } from "../../../runtime/sql/sql.ts";
 import { catalogd, type Manifest, type Summary } from "../../../workers/catalogd/contract.ts";
 import { truncated, truncatedOrEmpty } from "../answers/answers.ts";
 import type { GatewayClient } from "../gateway/gateway.ts";
 import { likeInput, likePages } from "./like.ts";
 import { derive } from "./schemas.ts";
-import { tableOf } from "./table-name.ts";
 import { reading, type Tool } from "./tool.ts";
+
+/** How statements name a dataset or an open table: one in a namespace has quotes around each part; a version stands within the last. */
+export function tableOf({ name, version }: { name: string; version?: number }): string {
+  const parts = name.split(".");
+  const last = parts.pop() ?? "";
+  return [...parts, version === undefined ? last : `${last}@${version}`].map(quoteName).join(".");
+}
 
 type Dataset = Static<typeof Summary>;
 type BoundedManifest = Static<typeof Manifest> & {

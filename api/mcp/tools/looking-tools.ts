@@ -8,8 +8,8 @@ import { TableName } from "../../../workers/catalogd/contract.ts";
 import { queryd, SqlRequest } from "../../../workers/queryd/contract.ts";
 import { headingRow, type Row, tableRow, textCharsMax, truncated } from "../answers/answers.ts";
 import { type GatewayClient, GatewayFailure, textOf } from "../gateway/gateway.ts";
+import { tableOf } from "./dataset-tools.ts";
 import { derive } from "./schemas.ts";
-import { tableOf } from "./table-name.ts";
 import { reading, type Tool, type ToolContext } from "./tool.ts";
 
 interface Result {

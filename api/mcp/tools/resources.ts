@@ -11,8 +11,7 @@ import { catalogd, TableName } from "../../../workers/catalogd/contract.ts";
 import { queryd } from "../../../workers/queryd/contract.ts";
 import { truncatedOrEmpty } from "../answers/answers.ts";
 import { type GatewayClient, textOf } from "../gateway/gateway.ts";
-import { boundedManifest, datasetLine } from "./dataset-tools.ts";
-import { tableOf } from "./table-name.ts";
+import { boundedManifest, datasetLine, tableOf } from "./dataset-tools.ts";
 
 const prefix = "lakehouse://datasets/";
 /** The resource of a dataset. */
