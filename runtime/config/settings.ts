@@ -10,6 +10,7 @@ import {
   GiB,
   integer,
   KiB,
+  list,
   MiB,
   memory,
   minute,
@@ -147,6 +148,10 @@ export const settings = {
     compression_level: integer(1, [1, 22], "Zstandard level of the Parquet objects"),
     threads: integer(0, [0, 1024], "DuckDB threads; 0: one a core"),
     memory_limit: text("2GB", "memory DuckDB may use to ingest; 2GB: less where memory is short", memory),
+    url_hosts: list(
+      [],
+      "hosts that an ingest may fetch a file from by url=, as files.example.com or 10.0.0.7:8080",
+    ),
     jobs_kept: integer(200, [1, 100_000], "ended jobs that can still be asked about"),
     idle_timeout_ms: ms(minute, [second, 60 * minute], "longest silence of an uploading client"),
     base_timeout_ms: ms(

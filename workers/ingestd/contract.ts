@@ -90,8 +90,7 @@ const ingesting = {
   ),
   on_error: t.Optional(t.Union([t.Literal("fail"), t.Literal("reject")])),
   max_rejects: t.Optional(t.Integer({ minimum: 0 })),
-  ...timeout,
-  ...reading,
+  ...{ ...timeout, ...reading, ...schemas.fromUrl },
 };
 
 export const Ingested = closed({

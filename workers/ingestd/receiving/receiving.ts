@@ -2,4 +2,5 @@
 export type { Chunks } from "./decompress.ts";
 export { asUtf8, createUtf8Check, type Encoding, firstInvalidByte } from "./encoding.ts";
 export { type FormatName, formatOf, looksLikeJson } from "./file-format.ts";
+export { fetchFile } from "./from-url.ts";
 export { openFiles, openUpload, peek } from "./upload.ts";

@@ -23,7 +23,7 @@ import {
 import { ndjson } from "../ndjson/ndjson.ts";
 import { parquet } from "../parquet/parquet.ts";
 import { openPublication, type Publication } from "../publishing/publishing.ts";
-import { type FormatName, formatOf, openUpload, peek } from "../receiving/receiving.ts";
+import { type FormatName, fetchFile, formatOf, openUpload, peek } from "../receiving/receiving.ts";
 import {
   createScratch,
   type FileContext,
@@ -235,14 +235,29 @@ async function received(
   );
 }
 
+/** The file that the request says the place of, where it does. */
+async function fetchedFile(
+  url: string | undefined,
+  { body }: HttpRequest,
+  { config, clock, peers, signal }: Pick<IngestDeps, "config" | "clock" | "peers"> & { signal: AbortSignal },
+): Promise<Awaited<ReturnType<typeof fetchFile>> | undefined> {
+  if (url === undefined) return undefined;
+  for await (const piece of body ?? [])
+    if (piece.length > 0)
+      throw invalidField("url", "no meaning with a body: send the file, or say where it is");
+  const { url_hosts: hosts, idle_timeout_ms: headTimeoutMs } = config.ingestd;
+  return fetchFile(url, { hosts, storaged: peers.storaged, clock, headTimeoutMs, signal });
+}
+
 /** Stores the body: one file. */
 const receiveFile: Receive = async (
   { input, fileContext, job, deadline },
-  { request, idempotencyKey },
-  { config, clock },
+  { request: sent, idempotencyKey },
+  { config, clock, peers },
 ) => {
   const hash = new Bun.CryptoHasher("sha256");
-  const upload = await openUpload(request, {
+  const fetched = await fetchedFile(input.url, sent, { config, clock, peers, signal: job.signal });
+  const upload = await openUpload(fetched?.request ?? sent, {
     bytesMax: config.ingestd.max_ingest_bytes,
     idleTimeoutMs: config.ingestd.idle_timeout_ms,
     signal: job.signal,
@@ -253,7 +268,7 @@ const receiveFile: Receive = async (
   });
   const { head, whole, all } = await peek(upload.chunks, headBytes);
   try {
-    const { filename, mediaType } = upload;
+    const { filename = fetched?.filename, mediaType } = upload;
     const format = formatOf({ head, asked: input.format, filename, mediaType });
     checkMeaning(format, input);
     const stored = await formats[format].store({ head, whole, chunks: all }, fileContext);

@@ -170,3 +170,15 @@ export const rowChange = {
   params: closed({ name: TableName }),
   reply: RowsChanged,
 } as const;
+
+/** Where the file is, in the place of a body. */
+export const fromUrl = {
+  url: t.Optional(
+    t.String({
+      minLength: 1,
+      maxLength: 8192,
+      description:
+        "Where the file is, where none is sent: https://host/file of a host in ingestd.url_hosts, or s3://bucket/key of a bucket that is configured.",
+    }),
+  ),
+};
