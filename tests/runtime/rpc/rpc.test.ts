@@ -14,6 +14,8 @@ import { client, type Invoke, overPort, servePort } from "../../../runtime/rpc/t
 import { systemClock } from "../../../runtime/scheduling/clock.ts";
 import { createLog } from "../../../runtime/telemetry/log.ts";
 import { createMetrics } from "../../../runtime/telemetry/metrics.ts";
+import { currentTrace, inTrace, traceOf } from "../../../runtime/trace-context/trace-context.ts";
+import { createTracing } from "../../../runtime/tracing/tracing.ts";
 import { testTransport } from "../../conformance/transport.ts";
 import { definition, echo } from "../../fixtures/runtime/echo.ts";
 import { keptIn } from "../../support/durability/marked.ts";
@@ -39,11 +41,15 @@ async function serving(): Promise<{ invoke: Invoke; remove: () => Promise<void> 
 
 function listening(invoke: Invoke) {
   const gate = createGate(defaults().auth, "127.0.0.1");
+  const metrics = createMetrics();
+  const config = defaults().telemetry;
+  const secrets = { provider: () => undefined };
   const face = createFace({
     name: "echo",
     gate,
     log,
-    metrics: createMetrics(),
+    metrics,
+    tracing: createTracing({ service: "echo", config, secrets, metrics, clock: systemClock, log }),
     newId: () => crypto.randomUUID(),
     notReady: () => [],
     clock: systemClock,
@@ -219,4 +225,21 @@ test("what nests too deep to be cloned is the caller's mistake, and the channel 
   expect(await transport.call("say", { text: "still there" })).toEqual({ text: "still there" });
   port1.close();
   await remove();
+});
+
+test("the caller's trace reaches the verb, over a port and over HTTP; without one there is none", async () => {
+  const invoke: Invoke = async () => currentTrace() ?? null;
+  const { port1, port2 } = new MessageChannel();
+  servePort(port2, { invoke, fetch: nothing, inFlightMax: 1000 });
+  const port = overPort("echo", limits);
+  port.attach(port1);
+  const server = listening(invoke);
+  const http = overHttp({ peer: "echo", url: () => `http://127.0.0.1:${server.port}`, headers: {} }, limits);
+  const trace = traceOf("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "a=1");
+  for (const call of [port.call, http]) {
+    expect(await inTrace(trace, () => call("echo", {}))).toEqual({ ...trace });
+    expect(await call("echo", {})).toBeNull();
+  }
+  port.detach("over");
+  await server.close(100);
 });
