@@ -4,15 +4,25 @@ import { connect } from "node:net";
 import type pg from "pg";
 import { type PgwireCase, startPgwire } from "../../support/clients/pgwire-case.ts";
 import { queryMessage, takeSocket } from "../../support/clients/pgwire-raw.ts";
+import { startCollector } from "../../support/clients/span-collector.ts";
 
 let server: PgwireCase;
 let client: pg.Client;
+const collector = startCollector();
 beforeAll(async () => {
-  server = await startPgwire({ LH_PGWIRE_STARTUP_TIMEOUT_MS: "5000", LH_PGWIRE_WRITE_TIMEOUT_MS: "2000" });
+  server = await startPgwire({
+    LH_PGWIRE_STARTUP_TIMEOUT_MS: "5000",
+    LH_PGWIRE_WRITE_TIMEOUT_MS: "2000",
+    LH_TELEMETRY_OTLP_ENDPOINT: `http://127.0.0.1:${collector.port}/v1/traces`,
+    LH_TELEMETRY_OTLP_INTERVAL_MS: "20",
+  });
   await server.register("jobs", "id,title,price,posted\n1,a,1.50,2024-01-02\n");
   client = await server.connect();
 });
-afterAll(() => server?.end());
+afterAll(async () => {
+  await server?.end();
+  await collector.stop(true);
+});
 
 const inSearchPath = `quote_ident(table_schema) IN (SELECT CASE WHEN trim(p[i]) = '"$user"' THEN user ELSE trim(p[i]) END
   FROM generate_series(array_lower(string_to_array(current_setting('search_path'), ','), 1),
@@ -162,4 +172,15 @@ test("a client that takes nothing is let go, and its query ends", async () => {
   for (let now = await state(); now === "running"; now = await state()) await Bun.sleep(100);
   expect(await state()).toBe("interrupted");
   socket.destroy();
+});
+
+test("a trace that stands behind a statement, as sqlcommenter writes it, goes on in queryd", async () => {
+  const [traceId, parent] = ["9bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"];
+  const comment = `/*db_driver='x',traceparent='00-${traceId}-${parent}-01'*/`;
+  expect((await client.query(`SELECT count(*)::int AS n FROM jobs ${comment}`)).rows).toEqual([{ n: 1 }]);
+  const spans = await collector.until(traceId, ["POST /sql"]);
+  expect(spans.find(({ name }) => name === "POST /sql")).toMatchObject({
+    service: "queryd",
+    parentSpanId: parent,
+  });
 });
