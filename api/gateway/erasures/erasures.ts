@@ -44,14 +44,14 @@ export async function openErasures(deps: Deps<Mounted>): Promise<Erasures> {
       const before = now.services.find((each) => each.service === service);
       if (before?.state === "done" || stopping.signal.aborted) continue;
       const ended = await ask(service, { subject, who, why });
-      // A run that a kill cut off may have removed it: what is gone is counted once.
+      // The same again says nothing new: a service may be down for long.
+      if (ended.state === "open" && ended.problem === before?.problem) continue;
       now = { ...now, services: now.services.map((each) => (each.service === service ? ended : each)) };
       await journal.write(now);
     }
     if (now.services.some(({ state }) => state === "open")) return now;
-    const { subject: gone, ...report } = now;
-    const finished: Kept = { ...report, state: "done", ended: timestamp(clock) };
-    await idempotency.redact(subjectOf(gone ?? "").isMentioned);
+    const finished: Kept = { ...withoutSubject(now), state: "done", ended: timestamp(clock) };
+    await idempotency.redact(subjectOf(subject).isMentioned);
     await journal.finish(finished);
     log.info("an erasure is complete", { id: finished.id });
     return finished;

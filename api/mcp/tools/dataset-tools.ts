@@ -167,10 +167,3 @@ export const datasetVersions = (gateway: GatewayClient): Tool => ({
     return { structured, text: lines.join("\n") };
   },
 });
-
-/** A table in a namespace has quotes around each part; a version stands within the last. */
-export function tableOf({ name, version }: { name: string; version?: number }): string {
-  const parts = name.split(".");
-  const last = parts.pop() ?? "";
-  return [...parts, version === undefined ? last : `${last}@${version}`].map(quoteName).join(".");
-}

@@ -3,14 +3,13 @@ import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
 import type { GatewayClient } from "../gateway/gateway.ts";
 import { datasetVersions, getManifest, listDatasets } from "./dataset-tools.ts";
 import { listCorpora, listIndexes, listModels } from "./discovery-tools.ts";
-import { erasePerson } from "./erase.ts";
 import { describeDataset, explainSql, sampleDataset } from "./looking-tools.ts";
 import { recordPlaybook, searchMatrix } from "./matrix-tools.ts";
 import { querySql } from "./query-sql.ts";
 import { listSavedQueries, listViews, runSavedQuery } from "./saved-query-tools.ts";
 import type { Tool } from "./tool.ts";
 import { embedText, searchVectors } from "./vector-tools.ts";
-import { addDocuments, ingestText, recall, recordFeedback, remember } from "./writing-tools.ts";
+import { addDocuments, erasePerson, ingestText, recall, recordFeedback, remember } from "./writing-tools.ts";
 
 export { createResources, datasetUri, type Resources } from "./resources.ts";
 export { plain } from "./schemas.ts";
