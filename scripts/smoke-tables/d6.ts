@@ -51,6 +51,22 @@ export const d6: Smoke = {
       };
       expectEqual(jobs.find((job) => job.name === name)?.state, "done");
     });
+    await check("a saved query is asked in a URL, through a view", async () => {
+      const view = { name: `view_${name}`, sql: `SELECT worker_id FROM ${name} ORDER BY worker_id LIMIT 7` };
+      const json = { "content-type": "application/json" };
+      const put = (path: string, method: string, body: object) =>
+        lake.send(path, { method, headers: json, body: JSON.stringify(body) });
+      expectStatus(await put("/v1/catalog/views", "POST", view), 200);
+      const query = {
+        sql: `SELECT count(*) AS n FROM ${view.name} LIMIT $most`,
+        parameters: { most: { type: "integer" } },
+      };
+      expectStatus(await put(`/v1/queries/query_${name}`, "PUT", query), 200);
+      const answer = await lake.open(`/v1/queries/query_${name}.csv?most=1`);
+      expectEqual(await answer.text(), "n\n7\n");
+      expectStatus(await lake.send(`/v1/queries/query_${name}`, { method: "DELETE" }), 200);
+      expectStatus(await lake.send(`/v1/catalog/views/${view.name}`, { method: "DELETE" }), 200);
+    });
     await check("five uploads of different names at once all end right", async () => {
       const names = Array.from({ length: 5 }, freshName);
       const answers = await Promise.all(
