@@ -7,8 +7,10 @@ import {
   expectStatus,
   expectTrue,
   freshName,
+  type Lake,
   postJson,
   type Smoke,
+  type Stage,
   searchHits,
 } from "../smoke-product/smoke-product.ts";
 
@@ -27,6 +29,37 @@ const questions: [question: string, answer: keyof typeof profiles][] = [
   ["who can close the month and pay invoices", "accountant"],
   ["industrial electricians", "electrician"],
 ];
+
+/** Words as sparse vectors beside the meaning. */
+async function named(check: Stage["check"], lake: Lake): Promise<void> {
+  const name = freshName();
+  await check("sparse vectors stand beside dense ones, and are fused", async () => {
+    const index = { name, dimension: 2, vectors: { words: { sparse: true } } };
+    expectStatus(await postJson(lake, "/v1/vectors/index", index), 201);
+    const items = [
+      { id: "a", vector: [1, 0], vectors: { words: { indices: [7], values: [1] } } },
+      { id: "b", vector: [0, 1], vectors: { words: { indices: [7], values: [4] } } },
+    ];
+    expectStatus(await postJson(lake, `/v1/vectors/index/${name}/add`, { items }), 200);
+    const words = { indices: [7], values: [1] };
+    const search = async (body: object) => {
+      const answer = await postJson(lake, `/v1/vectors/index/${name}/search`, body);
+      return (answer.body as { results: { id: string; score: number }[] }).results.map(({ id, score }) => [
+        id,
+        score,
+      ]);
+    };
+    expectEqual(await search({ named: { words } }), [
+      ["b", 4],
+      ["a", 1],
+    ]);
+    expectEqual(await search({ vector: [1, 0], named: { words } }), [
+      ["a", 0.625],
+      ["b", 0.5],
+    ]);
+    await dropIndex(lake, name);
+  });
+}
 
 export const g2: Smoke = {
   about: "text to vectors to hits: embed, add, search",
@@ -84,5 +117,6 @@ export const g2: Smoke = {
       );
     });
     await check("the index can be dropped", () => dropIndex(lake, name));
+    await named(check, lake);
   },
 };

@@ -66,6 +66,38 @@ async function others(check: Stage["check"], lake: Lake): Promise<void> {
   });
 }
 
+/** What is asked of operations and reviews. */
+async function asked(check: Stage["check"], lake: Lake): Promise<void> {
+  await check("they are a table of SQL, and have latencies over time", async () => {
+    const sql = "SELECT source, count(*) AS n FROM observer.operations GROUP BY source ORDER BY source";
+    const counted = await postJson(lake, "/v1/sql", { sql });
+    expectEqual(counted.body, [
+      { source: "mcp", n: 3 },
+      { source: "scenario", n: 2 },
+    ]);
+    const { groups } = await get<{ groups: { total: number; p90_ms: number }[] }>(
+      lake,
+      "/v1/observer/stats?window=24h&by=endpoint",
+    );
+    expectEqual(
+      groups.map(({ total, p90_ms }) => [total, p90_ms]),
+      [[5, 5]],
+    );
+  });
+  await check("what needs a human waits for one", async () => {
+    const review = { task: "Who is it?", output: "It is John Smith of Boston.", heuristic_only: true };
+    const made = await postJson(lake, "/v1/observer/review", review);
+    const { id } = made.body as { id: string };
+    const waiting = async () =>
+      (
+        await get<{ reviews: { review: { id: string } }[] }>(lake, "/v1/observer/reviews/waiting")
+      ).reviews.map((each) => each.review.id);
+    expectEqual(await waiting(), [id]);
+    expectStatus(await postJson(lake, "/v1/observer/scores", { review_id: id, score: 1, by: "ann" }), 201);
+    expectEqual(await waiting(), []);
+  });
+}
+
 export const observer: Smoke = {
   about: "operations: recorded, counted, clustered, there after a kill",
   ownProduct: true,
@@ -98,6 +130,7 @@ export const observer: Smoke = {
         [[2, "TimeoutError: query <n> took <n> ms", "TimeoutError"]],
       );
     });
+    await asked(check, lake);
     await others(check, lake);
     await check("kill -9 and a start change nothing", async () => {
       const before = await stats(lake);
