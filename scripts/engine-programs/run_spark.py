@@ -1,69 +1,15 @@
 """Spark with Iceberg's runtime, whose jars are the last word."""
 import sys
 
-from findings import append_here, both, namespace, step, suffix, tables_here, tell, tell_refusal, text, token, travelled, uri
-from pyspark.sql import SparkSession
+from findings import both, namespace, step, suffix, tables_here, tell, tell_refusal, travelled
+from spark_session import spark_session
+from spark_steps import SparkSteps, jobs
 
-settings = {
-    "spark.ui.enabled": "false",
-    "spark.ui.showConsoleProgress": "false",
-    "spark.driver.memory": "1200m",
-    "spark.driver.bindAddress": "127.0.0.1",
-    "spark.driver.host": "127.0.0.1",
-    "spark.sql.shuffle.partitions": "2",
-    "spark.jars": sys.argv[5],
-    "spark.sql.session.timeZone": "UTC",
-    "spark.sql.extensions": "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions",
-    "spark.sql.catalog.lake": "org.apache.iceberg.spark.SparkCatalog",
-    "spark.sql.catalog.lake.type": "rest",
-    "spark.sql.catalog.lake.uri": uri,
-    # Else what others commit is seen half a minute later.
-    "spark.sql.catalog.lake.cache-enabled": "false",
-    **({"spark.sql.catalog.lake.token": token} if token else {}),
-}
-builder = SparkSession.builder.master("local[2]")
-for name, value in settings.items():
-    builder = builder.config(name, value)
-spark = builder.getOrCreate()
-spark.sparkContext.setLogLevel("OFF")
+spark = spark_session(sys.argv[5])
+tell_refusal(lambda: spark.sql(f"INSERT INTO lake.main.grown_{suffix} VALUES (1, 'more')"))
+steps = SparkSteps(spark)
+rows, content = steps.rows, steps.content
 
-
-def rows(sql):
-    return [list(row) for row in spark.sql(sql).collect()]
-
-
-def counts(table):
-    return rows(f"SELECT count(*), coalesce(sum(id), 0) FROM {table}")[0]
-
-
-grown = f"lake.main.grown_{suffix}"
-tell(tables=sorted(name for (_, name, *_) in rows("SHOW TABLES IN lake.main") if name.endswith(suffix)))
-tell(rows=counts(grown), filtered=counts(f"{grown} WHERE id >= 2100")[0])
-snapshots = [id for (id,) in rows(f"SELECT snapshot_id FROM {grown}.snapshots ORDER BY committed_at")]
-tell(travel=[counts(f"{grown} VERSION AS OF {id}")[0] for id in snapshots])
-[row] = spark.sql(f"SELECT * FROM lake.main.types_{suffix}").collect()
-tell(types=[text(value) for value in row])
-tell(without_ids=sorted(word for (word,) in rows(f"SELECT word FROM lake.main.bare_{suffix}")))
-evolved = rows(f"SELECT concat_ws(' ', id, title, note) FROM lake.main.evolved_{suffix} ORDER BY id")
-tell(evolved=[line for (line,) in evolved])
-tell_refusal(lambda: spark.sql(f"INSERT INTO {grown} VALUES (1, 'more')"))
-
-if not namespace:
-    sys.exit()
-jobs = f"lake.{namespace}.jobs"
-
-
-def content(table=jobs):
-    return [*counts(table), spark.sql(f"SELECT * FROM {table}").columns]
-
-
-spark.sql(f"CREATE NAMESPACE lake.{namespace}")
-spark.sql(f"CREATE TABLE {jobs} USING iceberg AS SELECT id, concat('p', id % 2) AS part FROM range(100)")
-step("make", content())
-spark.sql(f"INSERT INTO {jobs} SELECT id, concat('p', id % 2) FROM range(100, 150)")
-step("append", content())
-append_here("id,part\n700,p0\n701,p1\n")
-step("ours", content())
 spark.sql(f"ALTER TABLE {jobs} ADD COLUMN score double")
 spark.sql(f"ALTER TABLE {jobs} RENAME COLUMN part TO shard")
 step("evolve", content())
@@ -98,7 +44,7 @@ expired = rows(
 )[0]
 tell(expired=expired[0] > 0)
 step("expire_snapshots", content())
-rows(f"CALL lake.system.remove_orphan_files(table => '{namespace}.jobs', dry_run => true)")
+rows(f"CALL lake.system.remove_orphan_files(table => '{namespace}.jobs', dry_run => true, prefix_listing => true)")
 step("remove_orphan_files", content())
 spark.sql(f"CREATE TABLE lake.{namespace}.parted USING iceberg PARTITIONED BY (bucket(4, id), days(at)) AS SELECT id, current_timestamp() AS at FROM range(100)")
 spark.sql(f"CREATE TABLE lake.{namespace}.gone USING iceberg AS SELECT 1 AS id")

@@ -17,6 +17,8 @@ def spark_session(jars):
         "spark.sql.catalog.lake": "org.apache.iceberg.spark.SparkCatalog",
         "spark.sql.catalog.lake.type": "rest",
         "spark.sql.catalog.lake.uri": uri,
+        # Asks for keys of S3, where the catalog gives out any.
+        "spark.sql.catalog.lake.header.X-Iceberg-Access-Delegation": "vended-credentials",
         # Else what others commit is seen half a minute later.
         "spark.sql.catalog.lake.cache-enabled": "false",
         **({"spark.sql.catalog.lake.token": token} if token else {}),
