@@ -68,7 +68,7 @@ export async function snapshotOf(state: State, head: OpenVersion, adding: Adding
   const parent = currentOf(before);
   const listed = parent?.["manifest-list"] ? await reader.list(parent["manifest-list"], places) : [];
   const lines = listed.filter(hasFiles);
-  const { added, into } = await filesOf(state, { before, schema, registration, refuse });
+  const { added, into } = await filesOf(state, { before, schema, registration, refuse }, place);
   const formatVersion = Math.max(2, before["format-version"]);
   const all = { ...into, snapshotId, sequenceNumber, schema, formatVersion };
   let made = 0;
@@ -198,13 +198,16 @@ async function goneOf(state: State, { lines, registration, before, places }: Goi
 async function filesOf(
   state: State,
   { before, schema, registration, refuse }: Adding,
+  place: string,
 ): Promise<{
   added: AddedFile[];
   into: Pick<Parameters<typeof encodeManifestFile>[1], "specId" | "partition" | "summaries">;
 }> {
-  const roots = new Map(
-    (await state.roots()).map(({ bucket, address }) => [bucket, address] as const).reverse(),
-  );
+  const all = await state.roots();
+  const roots = new Map(all.map(({ bucket, address }) => [bucket, address] as const).reverse());
+  // A table of a moved store that stays at its old address has new files there, too.
+  const own = keyIn(place, all);
+  roots.set(own.bucket, place.slice(0, -own.key.length - 1));
   const primary = roots.get("primary") ?? rootOf(await state.warehouse());
   const { layout, fields } = layoutOf(before, schema, refuse);
   const { spec_id: asked } = registration;

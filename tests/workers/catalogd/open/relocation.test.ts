@@ -90,6 +90,18 @@ test("its metadata, lists and manifests are written anew once; commits, versions
   // Files of deleted positions name data files themselves: such a table stays where it was, and SQL reads it.
   expect((await load(deleted.name)).metadata.location).toStartWith(`file://${before}/`);
   expect((await catalog.verbs.files({ name: "open.deleted", version: 3 })).files).toHaveLength(1);
+  const { folder = "", layout } = await catalog.verbs.admit({ name: "open.deleted" });
+  const key = `${folder.slice("warehouse://".length)}/ours.parquet`;
+  const bytes = Buffer.from("x");
+  const { etag } = await catalog.storaged.peer.verbs.write({ bucket: "warehouse", key, bytes });
+  const object = { key: `warehouse://${key}`, bytes: 1, etag, row_count: 1, statistics: [] };
+  const { columns } = await catalog.verbs.manifest({ name: "open.deleted" });
+  const registration = { name: "open.deleted", columns, objects: [object], spec_id: layout?.spec_id ?? 0 };
+  const { manifests } = await catalog.verbs.commit({
+    registrations: [{ ...registration, operation: "append" }],
+  });
+  expect(manifests[0]?.version).toBe(4);
+  expect((await catalog.verbs.files({ name: "open.deleted", version: 4 })).files).toHaveLength(2);
   await catalog.stop();
   home.remove();
 });
