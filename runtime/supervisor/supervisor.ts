@@ -66,15 +66,10 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
   });
   const launch = (slot: Slot, unit = threads.start(slot.name)): Promise<Ended | undefined> => {
     const { name } = Object.assign(slot, { unit });
-    const init = {
-      type: "init",
-      name,
-      config,
-      provenance,
-      peers: linksOf(name),
-      services: status(),
-    } as const;
-    unit.begin({ ...init, adopted: adopted.by(slot) });
+    unit.begin({
+      ...({ type: "init", name, config, provenance } as const),
+      ...{ peers: linksOf(name), services: status(), adopted: adopted.by(slot) },
+    });
     void unit.ended.then((end) => onEnd(slot, unit, end));
     const ready = unit.ready.then(({ port, asked }) => {
       adopted.note(slot, asked);
@@ -91,8 +86,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
 
   const onEnd = (slot: Slot, unit: Unit, end: Ended) => {
     if (slot.unit !== unit || stopping || slot.state === "stopped") return;
-    slot.unit = undefined;
-    slot.lastError = end.message;
+    Object.assign(slot, { unit: undefined, lastError: end.message });
     const waitMs = countRestart(slot, clock.elapsed(), config.supervisor);
     setState(slot, waitMs === undefined ? "failed" : "restarting");
     const fields = { name: slot.name, error: end.message, restart_in_ms: waitMs };

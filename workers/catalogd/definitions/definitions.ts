@@ -2,6 +2,7 @@
  * Saved queries and views, durable: a log of their versions. What SQL is right queryd decides, before it is kept here.
  * One that is not what was acknowledged stays closed, and datasets are served all the same.
  */
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { Mutex } from "async-mutex";
 import type { Erasing, ErasureReport, VerbsOf } from "../../../runtime/contract/contract.ts";
@@ -48,7 +49,7 @@ export interface DefinitionStore {
   /** Versions that name a subject go from every byte, or are only counted. */
   erase: (erasing: Pick<Erasing, "subject" | "dryRun">) => Promise<ErasureReport>;
   /** Files that a backup takes, while nothing is written. */
-  atRest: LineLog<Record>["atRest"];
+  atRest: <R>(work: () => Promise<R>) => Promise<R>;
   inspect: (signal: AbortSignal) => AsyncGenerator<Inspected>;
   close: () => Promise<void>;
 }
@@ -92,37 +93,23 @@ async function opened(parts: Parts): Promise<DefinitionStore> {
   const { directory, announce } = parts;
   const path = join(directory, definitionsName);
   const state = createDefinitions();
-  let read = 0;
-  const log = await openLineLog<Record>({
-    path,
-    ...format,
-    kept: parts,
-    replay: (record) => {
-      checkRecord(record);
-      state.put(record);
-      read += 1;
-    },
-  });
-  const { damagedCount, damaged } = log.report;
-  // Twice as many lines as are of use: the rest are versions that nobody can ask for any more.
-  if (damagedCount === 0 && read > 1000 && read > 2 * [...state.records()].length)
-    await log.rewrite(state.records());
+  let log: LineLog<Record> | undefined;
+  // It is made by the first definition: most stores have none, and what is not there cannot be lost.
+  const open = async () => {
+    log ??= await openLog(parts, state);
+    return log;
+  };
+  if (existsSync(path) || parts.marks.get(definitionsName) !== undefined) await open();
   const mutex = new Mutex();
   const change = (plan: () => Record): Promise<Record> =>
     mutex.runExclusive(async () => {
       const record = plan();
       if (record === state.latest(record.kind, record.name)) return record;
-      await log.append(record);
+      await (await open()).append(record);
       state.put(record);
       if (record.kind === "view") announce();
       return record;
     });
-  const problems =
-    damagedCount === 0
-      ? []
-      : [
-          `catalogd/${definitionsName}: ${damagedCount} damaged lines, the first at byte ${damaged[0]?.offset}: versions of saved queries or views are missing`,
-        ];
   return {
     verbs: definitionVerbs(parts, state, change),
     views: () => {
@@ -134,18 +121,19 @@ async function opened(parts: Parts): Promise<DefinitionStore> {
       if (view !== undefined)
         throw fail("conflict", `there is a view '${view}': drop it first, or take another name`);
     },
-    problems: () => problems,
+    problems: () => problemsOf(log),
     erase: ({ subject, dryRun }) =>
       mutex.runExclusive(async () => {
         const records = [...state.records()];
         const named = records.filter((record) => subject.isMentioned(Object.values(record)));
         const kept = withoutNamed(records, subject);
-        if (!dryRun) await log.forget(kept, () => state.replace(kept));
+        if (!dryRun) await log?.forget(kept, () => state.replace(kept));
         if (!dryRun && named.some(({ kind }) => kind === "view")) announce();
         return removedAt(`catalogd/${definitionsName}`, "saved queries and views", named.length);
       }),
-    atRest: log.atRest,
+    atRest: async (work) => await (log ? log.atRest(work) : mutex.runExclusive(work)),
     inspect: async function* (signal) {
+      if (!log) return;
       yield* inspectLineLog<Record>({
         ...{ directory, file: definitionsName, service: "catalogd", ...format, signal },
         opened: await log.atRest((at) => openToInspect(path, at)),
@@ -154,8 +142,35 @@ async function opened(parts: Parts): Promise<DefinitionStore> {
           "restore catalogd from a backup, or save what the line held again: PUT /v1/queries/<name>, POST /v1/catalog/views",
       });
     },
-    close: () => mutex.runExclusive(log.close),
+    close: () => mutex.runExclusive(async () => await log?.close()),
   };
+}
+
+/** Reads what is there into `state`. */
+async function openLog(parts: Parts, state: Definitions): Promise<LineLog<Record>> {
+  let read = 0;
+  const log = await openLineLog<Record>({
+    path: join(parts.directory, definitionsName),
+    ...format,
+    kept: parts,
+    replay: (record) => {
+      checkRecord(record);
+      state.put(record);
+      read += 1;
+    },
+  });
+  // Twice as many lines as are of use: the rest are versions that nobody can ask for any more.
+  if (log.report.damagedCount === 0 && read > 1000 && read > 2 * [...state.records()].length)
+    await log.rewrite(state.records());
+  return log;
+}
+
+function problemsOf(log: LineLog<Record> | undefined): string[] {
+  if (!log || log.report.damagedCount === 0) return [];
+  const { damagedCount, damaged } = log.report;
+  return [
+    `catalogd/${definitionsName}: ${damagedCount} damaged lines, the first at byte ${damaged[0]?.offset}: versions of saved queries or views are missing`,
+  ];
 }
 
 const viewsEtag = (views: readonly Defined[]): string =>

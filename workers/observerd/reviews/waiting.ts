@@ -16,8 +16,7 @@ interface Waits {
   digest: string;
 }
 
-const digestOf = ({ task, output }: Judged): string =>
-  Bun.hash(JSON.stringify([task, output])).toString(36);
+const digestOf = ({ task, output }: Judged): string => Bun.hash(JSON.stringify([task, output])).toString(36);
 
 /** Digits of a place: as many as the largest exact number has. */
 const placeDigits = 16;
@@ -28,7 +27,6 @@ export async function waitingPage(
   asked: InputOf<Waiting>,
   signal: AbortSignal,
 ): Promise<ReplyOf<Waiting>> {
-  
   const waiting = new Map<string, Waits>();
   let line = 0;
   for await (const judged of reviews.all()) {
