@@ -36,7 +36,7 @@ const bar = createProgress("corruption", { unit: "starts" });
 for (let round = 0; round < count; round++) {
   const { chosen, unknown } = choosePaths(now, random, given("only"));
   // What else is on the disk of this machine is the same whatever the bucket is.
-  const isOfS3 = /^(?:buckets\/primary|queryd\/cache|storaged\/leases)\//;
+  const isOfS3 = /^(?:buckets\/primary|queryd\/cache|storaged\/(?:leases|inventory))\//;
   if (s3 !== undefined) for (const [kind, path] of chosen) if (!isOfS3.test(path)) chosen.delete(kind);
   wrong.push(...unknown.map((path) => `${path}: of no kind that is known`));
   for (const damage of damages) {

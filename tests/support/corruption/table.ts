@@ -28,10 +28,9 @@ const notes = {
 and sizes show is named.
 `,
   s3: `What a dataset, an index, a corpus or a document consists of is known apart from the bucket: manifests have each object's size and
-etag, journals their segments, rows the SHA-256 of originals. So fsck names what is gone, older or another one, and
-readiness does once it was asked for. An object
-that somebody stored under a key of their own is known to the bucket alone: with its own checksum an older copy is what is
-there, and one that is removed there is as one that was deleted.
+etag, journals their segments, rows the SHA-256 of originals; storaged's inventory has the etag of every object that was
+stored through it, whoever stored it (ADR 0123). So fsck names what is gone, older or another one, and readiness does once
+it was asked for. Without its inventory storaged serves what is there, and begins a new one with what is written next.
 `,
 } as const;
 

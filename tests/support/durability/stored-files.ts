@@ -203,6 +203,14 @@ export const storedKinds: readonly StoredKind[] = [
     bears: () => every,
     isAlone: true,
   },
+  {
+    name: "inventory of a bucket",
+    path: /^storaged\/inventory\/[\w.-]+\.sqlite(?:-wal)?$/,
+    bears: none,
+    withoutLast: withoutPage,
+    // Without it nothing in the bucket is known to be missing.
+    isAlone: true,
+  },
   logOf("journal of storage errors", /^storaged\/errors\.\d+\.jsonl$/, []),
   logOf("log of saved queries and views", /^catalogd\/definitions\.log$/, ["query"]),
   logOf("trace log", /^pathwayd\/traces\.log$/, ["trace", "keyed"]),

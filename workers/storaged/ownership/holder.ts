@@ -76,7 +76,10 @@ export function createHolder(options: HolderOptions): Holder {
       return Math.max(clock.elapsed() - elapsed, clock.now() - now) < leaseMs * certainPart;
     },
     release: async (signal) => {
-      if (held) await object.write({ ...recordOf(newId()), released: true }, held.etag, signal);
+      if (!held) return;
+      const token = newId();
+      await tokens.remember([token, held.token]);
+      await object.write({ ...recordOf(token), released: true }, held.etag, signal);
     },
   };
 }

@@ -23,6 +23,8 @@ export interface LeaseOptions extends HolderOptions {
   bucket: string;
   /** Throws where the bucket is not what it was: asked when the lease in it is not what it was. */
   verify: (signal: AbortSignal) => Promise<void>;
+  /** Called when another holder had the bucket since this directory did: what is known of it may be old. */
+  wasAnothers?: (() => Promise<void>) | undefined;
   log: Log;
 }
 
@@ -50,6 +52,9 @@ export function createLease(options: LeaseOptions): Lease {
         released: isReleased(found),
       });
     }
+    const token = found && tokenOf(found);
+    // Before it is ours: from then on nothing tells that it was another's.
+    if (token !== undefined && !options.tokens.isLast(token)) await options.wasAnothers?.();
     if (!(await holder.write(found, signal)))
       throw bucketClosed(bucket, `bucket '${bucket}' was just taken by another Lakehouse`);
     loop ??= keepRenewing();

@@ -22,7 +22,12 @@ export interface Ownership {
     root: string,
     bucket: { open: () => Promise<Bucket>; isPlain: boolean },
   ) => Promise<Bucket>;
-  s3: (name: string, bucket: string) => Promise<(connection: S3Connection) => S3Ownership>;
+  /** `wasAnothers` is called before it is used when somebody else had it since. */
+  s3: (
+    name: string,
+    bucket: string,
+    wasAnothers?: () => Promise<void>,
+  ) => Promise<(connection: S3Connection) => S3Ownership>;
 }
 
 export async function openOwnership(deps: Deps): Promise<Ownership> {
@@ -32,13 +37,13 @@ export async function openOwnership(deps: Deps): Promise<Ownership> {
   const common = { store, clock, log, adopted };
   return {
     local: (name, root, bucket) => ownedLocalBucket({ ...common, name, root, ...bucket }),
-    s3: async (name, bucket) => {
+    s3: async (name, bucket, wasAnothers) => {
       // Named by the bucket at the server, too: a lease on one bucket says nothing of another.
       const tokens = await openLeaseTokens(join(directory, "leases"), `${name}-${bucket}`);
       const holder = `process ${process.pid} on ${hostname()}`;
       const leaseMs = config.storaged.s3_lease_ms;
-      return (connection) =>
-        createS3Ownership({ ...common, name, connection, lease: { tokens, holder, leaseMs, newId } });
+      const lease = { tokens, holder, leaseMs, newId, wasAnothers };
+      return (connection) => createS3Ownership({ ...common, name, connection, lease });
     },
   };
 }

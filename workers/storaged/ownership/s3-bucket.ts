@@ -33,7 +33,7 @@ interface S3OwnershipOptions {
   adopted: Adopted;
   clock: Clock;
   log: Log;
-  lease: Pick<LeaseOptions, "tokens" | "holder" | "leaseMs" | "newId">;
+  lease: Pick<LeaseOptions, "tokens" | "holder" | "leaseMs" | "newId" | "wasAnothers">;
 }
 
 export function createS3Ownership(options: S3OwnershipOptions): S3Ownership {
@@ -63,7 +63,7 @@ export function createS3Ownership(options: S3OwnershipOptions): S3Ownership {
     take: async (supports, signal) => {
       writes = supports.writes;
       await verify(signal);
-      if (store.isVisitor) return;
+      if (store.isVisitor) return options.lease.wasAnothers?.();
       // The lease first: a bucket that another Lakehouse is writing to must not be stamped.
       await lease.take(signal);
       const [verdict] = await store.admit([stamped(signal)], adopted);

@@ -6,6 +6,7 @@ import { fail } from "../../../runtime/errors/errors.ts";
 import type { Deps } from "../../../runtime/service/service.ts";
 import type { Bucket, Upload } from "../bucket/bucket.ts";
 import type { Place } from "../contract.ts";
+import { type Inventory, noInventory, openInventory } from "../inventory/inventory.ts";
 import { openLocalBucket, openPlainBucket } from "../local/local.ts";
 import { type Ownership, openOwnership } from "../ownership/ownership.ts";
 import { openS3Bucket, openUploadLedger } from "../s3/s3.ts";
@@ -29,6 +30,9 @@ const schemas = new Map<unknown, TSchema>([
   ["local", Local],
   ["s3", S3],
 ]);
+
+/** The bucket that catalogd keeps open tables in. */
+const openTablesBucket = "warehouse";
 
 /** A bucket's table in lakehouse.toml, checked. */
 type BucketSetting = (Static<typeof Local> | Static<typeof S3>) & { name: string };
@@ -152,8 +156,21 @@ async function openBucket(deps: Deps, setting: BucketSetting, ownership: Ownersh
   }
   const ledger = await openUploadLedger(join(deps.directory, "uploads", name));
   const server = s3ServerOf(deps, setting);
-  const owned = await ownership.s3(name, server.bucket);
-  return openS3Bucket({ name, server, clock, log, newId, ledger, owned });
+  const inventory = await inventoryOf(deps, setting, server.bucket);
+  const owned = await ownership.s3(name, server.bucket, () =>
+    inventory.forget("another Lakehouse had the bucket since"),
+  );
+  return openS3Bucket({ name, server, clock, log, newId, ledger, owned, inventory });
+}
+
+/** In buckets of open tables engines write and delete what was written through storaged: nothing there is claimed. */
+async function inventoryOf(deps: Deps, { name }: BucketSetting, bucket: string): Promise<Inventory> {
+  const { config, marks, adopted, log, newId } = deps;
+  const isOpen = config.catalogd.open_locations.some((place) => `${place}/`.startsWith(`s3://${bucket}/`));
+  if (name === openTablesBucket || isOpen) return noInventory;
+  // Named by the bucket at the server, too: what is known of one says nothing of another.
+  const directory = join(deps.directory, "inventory");
+  return openInventory({ directory, name: `${name}-${bucket}`, bucket: name, marks, adopted, log, newId });
 }
 
 /** How to reach an S3 bucket. Throws, naming the secrets file, when there are no keys for it. */

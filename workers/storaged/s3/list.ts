@@ -36,7 +36,7 @@ interface Answer {
 export async function listS3(connection: S3Connection, query: ListQuery): Promise<ListPage> {
   const { pageSize } = query;
   const page: ListPage = { objects: [], prefixes: [], corrupt: [] };
-  let [after = ""] = query.pageToken === undefined ? [] : readPageToken(query.pageToken, /^after:(.*)$/s);
+  let after = pageEnd.of(query.pageToken) ?? "";
   let continuation: string | undefined;
   for (let room = pageSize; room > 0; room = pageSize - page.objects.length - page.prefixes.length) {
     const from = continuation === undefined ? startAfter(after) : { "continuation-token": continuation };
@@ -55,9 +55,16 @@ export async function listS3(connection: S3Connection, query: ListQuery): Promis
     continuation = last === undefined ? answer.continuation : undefined;
     after = last ?? after;
   }
-  page.nextPageToken = pageToken(`after:${after}`);
+  page.nextPageToken = pageEnd.tokenOf(after);
   return page;
 }
+
+/** The last name on a page, as the token of the next one. */
+export const pageEnd = {
+  tokenOf: (name: string): string => pageToken(`after:${name}`),
+  of: (token: string | undefined): string | undefined =>
+    token === undefined ? undefined : readPageToken(token, /^after:(.*)$/s)[0],
+};
 
 /** After a prefix means after everything it stands for: some servers would give it again for the next key in it. */
 const startAfter = (after: string): Record<string, string> =>

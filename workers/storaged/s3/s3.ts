@@ -7,11 +7,12 @@ import {
   type Bucket,
   type Conditions,
   type Corruptions,
-  checkConditions,
   createCorruptions,
   type ObjectInfo,
+  type RangeRequest,
   type Written,
 } from "../bucket/bucket.ts";
+import { type Inventory, noInventory, removal } from "../inventory/inventory.ts";
 import { lostReasons, onOurBucket, type S3Ownership } from "../ownership/ownership.ts";
 import {
   bareEtag,
@@ -23,22 +24,14 @@ import {
   type S3Server,
   type Supports,
 } from "../s3-client/s3-client.ts";
+import { type Acknowledged, createAcknowledged } from "./acknowledged.ts";
+import { withMissing } from "./acknowledged-list.ts";
 import { eraseChecksums, orphanedChecksums } from "./checksums.ts";
 import { listS3, wholeSeconds } from "./list.ts";
-import {
-  checkBucket,
-  hashHeader,
-  headOf,
-  infoOf,
-  inParts,
-  lengthOf,
-  look,
-  markHeader,
-  type S3Objects,
-} from "./object.ts";
+import { hashHeader, headOf, infoOf, inParts, lengthOf, look, markHeader, type S3Objects } from "./object.ts";
 import { type Arrived, abortUpload, uploadBody } from "./upload.ts";
 import type { UploadLedger } from "./upload-ledger.ts";
-import { openVerified, verifyDoubted } from "./verified-read.ts";
+import { openVerified } from "./verified-read.ts";
 
 export { openUploadLedger } from "./upload-ledger.ts";
 
@@ -50,13 +43,15 @@ interface S3BucketOptions {
   newId: () => string;
   /** Where the uploads under way are noted; those of an earlier process are aborted. */
   ledger: UploadLedger;
+  /** What was acknowledged of it; without, what is there counts. */
+  inventory?: Inventory;
   /** Whether the bucket is ours to use; without it, it is. */
   owned?: (connection: S3Connection) => S3Ownership;
 }
 
 /** Opens the bucket. The server is asked in the background: `notReady` says when it does not answer. */
 export function openS3Bucket(options: S3BucketOptions): Bucket {
-  const { name, server, clock, log, newId, ledger, owned } = options;
+  const { name, server, clock, log, newId, ledger, owned, inventory = noInventory } = options;
   const connection = createS3Connection({ name, server, clock, log });
   const ownership = owned?.(connection);
   const lock = createKeyedMutex();
@@ -70,13 +65,10 @@ export function openS3Bucket(options: S3BucketOptions): Bucket {
       return work();
     });
   const corruptions = createCorruptions(name);
-  const s3: S3 = { name, connection, now: clock.now, probed: health.probed, corruptions, log };
-  const etagsAreMd5 = async () => (await health.probed()).etagsAreMd5;
-  const reader = { name, connection, corruptions, etagsAreMd5 };
-  const headObject = async (key: string, signal: AbortSignal) => {
-    const answer = await headOf(s3, key, signal);
-    return infoOf(key, answer, lengthOf(answer));
-  };
+  const acknowledged = createAcknowledged({ name, connection, inventory, corruptions, lock });
+  const now = clock.now;
+  const s3: S3 = { name, connection, now, probed: health.probed, corruptions, log, inventory, acknowledged };
+  const { head, open } = createReads(s3);
 
   return {
     describe: () => ({
@@ -87,8 +79,8 @@ export function openS3Bucket(options: S3BucketOptions): Bucket {
       ...describeSupport(health.found()),
     }),
     notReady: () => [...health.reasons(), ...lostReasons(ownership), ...corruptions.reasons()],
-    head: (key, signal) => note(key, () => headObject(key, signal)),
-    open: (key, range, signal) => note(key, () => openVerified(reader, { key, range }, signal)),
+    head: (key, signal) => note(key, () => head(key, signal)),
+    open: (key, range, signal) => note(key, () => open(key, range, signal)),
     receive: (key, body, options) =>
       note(key, async () => {
         const arrived = await uploadBody({ connection, ledger, newId, log }, key, body, options);
@@ -108,11 +100,12 @@ export function openS3Bucket(options: S3BucketOptions): Bucket {
       }),
     remove: (key, conditions, signal) =>
       note(key, () => lock(key, () => change(signal, () => remove(s3, { key, conditions }, signal)))),
-    list: (query) => onOurs(() => listS3(connection, query)),
+    list: (query) => onOurs(async () => withMissing(s3, query, await listS3(connection, query))),
     locate: async (key, signal) => {
       const info = await note(key, async () => {
-        await verifyDoubted(reader, key, signal);
-        return headObject(key, signal);
+        // One that was found corrupt is read again; others are when they are used.
+        if (corruptions.has(key)) await drained((await open(key, undefined, signal)).body);
+        return head(key, signal);
       });
       return { kind: "s3", url: `s3://${server.bucket}/${key}`, info };
     },
@@ -120,6 +113,7 @@ export function openS3Bucket(options: S3BucketOptions): Bucket {
     stop: async () => {
       await health.stop();
       await ownership?.stop();
+      inventory.close();
     },
   };
 }
@@ -166,6 +160,32 @@ interface S3 extends S3Objects {
   probed: () => Promise<Supports>;
   corruptions: Corruptions;
   log: Log;
+  inventory: Inventory;
+  acknowledged: Acknowledged;
+}
+
+async function drained(body: ReadableStream<Uint8Array>): Promise<void> {
+  for await (const _ of body);
+}
+
+/** Reads, of what was acknowledged. */
+function createReads(s3: S3) {
+  const { name, connection, corruptions, acknowledged } = s3;
+  const etagsAreMd5 = async () => (await s3.probed()).etagsAreMd5;
+  const reader = { name, connection, corruptions, etagsAreMd5 };
+  const headed = async (key: string, signal: AbortSignal) => {
+    const answer = await headOf(s3, key, signal);
+    return { info: infoOf(key, answer, lengthOf(answer)) };
+  };
+  return {
+    head: async (key: string, signal: AbortSignal) =>
+      (await acknowledged.seen(key, signal, { look: () => headed(key, signal) })).info,
+    open: (key: string, range: RangeRequest | undefined, signal: AbortSignal) =>
+      acknowledged.seen(key, signal, {
+        look: () => openVerified(reader, { key, range }, signal),
+        drop: ({ body }) => body.cancel(),
+      }),
+  };
 }
 
 /** Erases the checksums that went with an object which is gone. */
@@ -191,25 +211,27 @@ async function commit(
   signal: AbortSignal,
 ): Promise<Written> {
   try {
-    const before = await look(s3, key, signal);
-    checkConditions(key, before && infoOf(key, before, 0).etag, conditions);
+    const { before, undo } = await s3.acknowledged.begin({ key, intent: arrived.mark, conditions }, signal);
     const headers = await conditionHeaders(s3, conditions, before);
     const done = await arrived.finish(headers, signal);
     const after = await look(s3, key, signal);
     const isOurs = after?.headers.get(markHeader) === arrived.mark;
     if (!done && !isOurs) {
+      undo();
       throw fail(
         "precondition_failed",
         `'${key}' changed while it was written: the condition does not hold any more`,
       );
     }
+    const etag = after && isOurs ? infoOf(key, after, 0).etag : (done?.etag ?? "");
+    s3.inventory.settle(key, { etag, mark: arrived.mark });
     s3.corruptions.cleared(key);
     if (before?.headers.get(markHeader) !== arrived.mark) await forget(s3, before);
     if (after && isOurs) return { info: infoOf(key, after, lengthOf(after)), created: before === undefined };
     if (arrived.isInParts) await eraseChecksums(s3.connection, arrived.mark, s3.log);
     // Somebody else has replaced it already. What was written is described from what is known of it.
     return {
-      info: describeLost(s3, { key, arrived, contentType }, done?.etag ?? ""),
+      info: describeLost(s3, { key, arrived, contentType }, etag),
       created: before === undefined,
     };
   } catch (error) {
@@ -246,12 +268,11 @@ async function remove(
   { key, conditions }: { key: string; conditions: Conditions },
   signal: AbortSignal,
 ): Promise<boolean> {
-  const before = await look(s3, key, signal);
-  checkConditions(key, before && infoOf(key, before, 0).etag, conditions);
-  if (!before) await checkBucket(s3, signal);
-  if (!before) return false;
-  await s3.connection.expect({ method: "DELETE", key, signal }, 204, 200, 404);
+  const { before, isClaimed } = await s3.acknowledged.begin({ key, intent: removal, conditions }, signal);
+  if (before) await s3.connection.expect({ method: "DELETE", key, signal }, 204, 200, 404);
+  s3.inventory.settle(key, null);
   s3.corruptions.cleared(key);
-  await forget(s3, before);
-  return true;
+  if (before) await forget(s3, before);
+  // One that was missing is gone for good now.
+  return before !== undefined || isClaimed;
 }

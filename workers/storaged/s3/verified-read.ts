@@ -67,13 +67,6 @@ export async function openVerified(
   }
 }
 
-/** Looks at an object that was found corrupt again, and throws if it still is. Others are read when they are used. */
-export async function verifyDoubted(reader: ReaderDeps, key: string, signal: AbortSignal): Promise<void> {
-  if (!reader.corruptions.has(key)) return;
-  const { body } = await openVerified(reader, { key }, signal);
-  for await (const _ of body) signal.throwIfAborted();
-}
-
 async function openWhole(
   reader: ReaderDeps,
   key: string,

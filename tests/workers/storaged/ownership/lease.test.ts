@@ -84,6 +84,7 @@ describe.each(await testS3Servers(["rgw"]))("the lease of a bucket on $name", (s
     mode?: "native" | "locked";
     holder?: string;
     verify?: () => Promise<void>;
+    wasAnothers?: () => Promise<void>;
     settle?: () => Promise<void>;
   }
   const open = async (bucket: string, options: Opening = {}) => {
@@ -98,6 +99,7 @@ describe.each(await testS3Servers(["rgw"]))("the lease of a bucket on $name", (s
         sleep: options.settle ?? (async () => {}),
       }),
       verify: options.verify ?? (async () => {}),
+      wasAnothers: options.wasAnothers,
       tokens: await openLeaseTokens(folder, "far"),
       holder: options.holder ?? "process 1 on here",
       leaseMs,
@@ -180,6 +182,34 @@ describe.each(await testS3Servers(["rgw"]))("the lease of a bucket on $name", (s
     cpSync(folder, torn, { recursive: true });
     writeFileSync(join(torn, "far.json"), '{"is":');
     await refusal((await open(bucket, { folder: torn })).take(signal));
+  });
+
+  test("whether another had it since is known, by a copy of the directory too", async () => {
+    const bucket = await s3.newBucket();
+    const folder = newFolder();
+    let others = 0;
+    const take = async (from = folder) => {
+      others = 0;
+      const wasAnothers = async () => {
+        others += 1;
+      };
+      const lease = await open(bucket, { folder: from, wasAnothers });
+      await lease.take(signal);
+      return lease;
+    };
+    await (await take()).stop();
+    expect(others).toBe(0);
+    const killed = await take();
+    forget(killed);
+    expect(others).toBe(0);
+    await (await take()).stop();
+    expect(others).toBe(0);
+    const copy = newFolder();
+    cpSync(folder, copy, { recursive: true });
+    await (await take(copy)).stop();
+    expect(others).toBe(0);
+    await (await take()).stop();
+    expect(others).toBe(1);
   });
 
   test.each(["held", "asleep"])(
