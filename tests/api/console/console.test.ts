@@ -448,7 +448,7 @@ describe.skipIf(!browser)("the console", () => {
     await page.click("text=Make training sets");
     await page.waitForSelector("a >> text=/distill.*supervised.jsonl/");
     const { sets } = await api<{ sets: { examples: number }[] }>("POST", "/v1/observer/distill", {});
-    expect(sets[0]?.examples).toBe(1);
+    expect(sets[0]?.examples).toBeGreaterThan(0);
     await page.click(`a:has-text('${traceId}')`);
     await page.waitForSelector("svg.bar");
     const rows = page.locator("tbody tr");

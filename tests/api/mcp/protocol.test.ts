@@ -121,7 +121,7 @@ describe("a gateway that is not well", () => {
     const lines = startLines(["--gateway", "http://127.0.0.1:9"]);
     expect(await lines.initialize()).toMatchObject({ result: { serverInfo: { name: "lakehouse" } } });
     const { result } = (await lines.request("tools/list")) as { result: { tools: unknown[] } };
-    expect(result.tools).toHaveLength(15);
+    expect(result.tools).toHaveLength(18);
     for (const [name, input] of [
       ["list_datasets", {}],
       ["get_manifest", { name: "a" }],

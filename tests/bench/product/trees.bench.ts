@@ -94,8 +94,12 @@ const json = (body: object): RequestInit => ({
   body: JSON.stringify(body),
 });
 
+/** Runs before those that count: a JIT that compiles the new tree's code is not what a call costs. */
+const warmRuns = 3;
+
 /** The processor time of `work`, in each tree in turn; the median of the rounds, and the ratio. */
 async function compare(name: string, work: (tree: Tree) => Promise<unknown>): Promise<void> {
+  for (let run = 0; run < warmRuns; run++) for (const tree of Object.values(trees)) await work(tree);
   const spent = (tree: Tree) => async () => {
     const before = treeMs(tree.pid);
     await work(tree);

@@ -150,7 +150,7 @@ const allowed: [sql: string, first?: Record<string, unknown> | null][] = [
   ["EXPLAIN SELECT count(*) FROM workers"],
   ["EXPLAIN ANALYZE SELECT count(*) FROM workers WHERE id > 5"],
   ["EXPLAIN (FORMAT JSON) SELECT * FROM workers"],
-  ["SELECT table_name FROM information_schema.tables ORDER BY 1", { table_name: "shifts" }],
+  ["SELECT table_name FROM information_schema.tables ORDER BY 1", { table_name: "operations" }],
   [
     "SELECT table_name, column_name, data_type FROM information_schema.columns WHERE table_name = 'workers' ORDER BY ordinal_position",
     { table_name: "workers", column_name: "id", data_type: "BIGINT" },
