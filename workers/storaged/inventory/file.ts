@@ -52,49 +52,37 @@ export function openInventoryFile(options: FileOptions) {
   );
   const write = database.prepare("INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?, ?)");
   const remove = database.prepare("DELETE FROM objects WHERE key = ?");
-  const count = database.prepare("UPDATE meta SET changes = ?");
   let changes = meta.changes;
-  const putOne = (key: string, entry: Omit<Entry, "key"> | undefined) => {
-    if (!entry) return remove.run(key);
-    const { etag, mark, intent } = entry;
-    return write.run(key, etag, mark, intent, checksumOf({ key, ...entry }));
-  };
   return {
     id: meta.id,
     /** The descriptor of SQLite's log: when it is synced, all that was put before is on stable storage. */
     log,
-    /** How many counted changes there were. */
+    /** How many intents there were. */
     changes: () => changes,
     get: (key: string): Entry | undefined => {
       const entry = one.get(key) ?? undefined;
       return entry && isWhole(entry) ? entry : undefined;
     },
-    after: (key: string): Entry[] => {
+    after: (key: string, most = pageEntries): Entry[] => {
       for (let from = key; ; ) {
-        const page = some.all(from, pageEntries);
+        const page = some.all(from, most);
         const whole = page.filter(isWhole);
         if (whole.length > 0 || page.length === 0) return whole;
         from = page.at(-1)?.key ?? "";
       }
     },
     /** In the system's page cache when it returns. */
-    put: (key: string, entry: Omit<Entry, "key"> | undefined, isCounted = false): void => {
-      if (!isCounted) return void putOne(key, entry);
-      database.run("BEGIN");
-      try {
-        putOne(key, entry);
-        count.run(changes + 1);
-        database.run("COMMIT");
-        changes += 1;
-      } finally {
-        if (database.inTransaction) database.run("ROLLBACK");
-      }
+    put: (key: string, entry: Omit<Entry, "key"> | undefined): void => {
+      if (!entry) return void remove.run(key);
+      const { etag, mark, intent } = entry;
+      write.run(key, etag, mark, intent, checksumOf({ key, ...entry }));
+      if (intent !== null) changes += 1;
     },
     clear: (): void => void database.run("DELETE FROM objects"),
     close: (): void => {
       closeSync(log);
       // A statement that is left would keep the file open, with its log beside it.
-      for (const statement of [one, some, write, remove, count]) statement.finalize();
+      for (const statement of [one, some, write, remove]) statement.finalize();
       database.close();
     },
   };
@@ -129,6 +117,10 @@ function openOrBegin(path: string, options: FileOptions): { database: Database; 
     "CREATE TABLE objects (key TEXT PRIMARY KEY, etag TEXT, mark TEXT, intent TEXT, checksum INTEGER) WITHOUT ROWID",
   );
   database.run("CREATE TABLE meta (id TEXT, changes INTEGER)");
+  // Counted by the statement that writes it: there is no moment between the two.
+  database.run(
+    "CREATE TRIGGER counted AFTER INSERT ON objects WHEN NEW.intent IS NOT NULL BEGIN UPDATE meta SET changes = changes + 1; END",
+  );
   database.run("INSERT INTO meta VALUES (?, ?)", [meta.id, meta.changes]);
   database.run(`PRAGMA user_version = ${format}`);
   return { database, meta };

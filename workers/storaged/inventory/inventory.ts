@@ -36,8 +36,8 @@ export interface Begun {
 
 export interface Inventory {
   get: (key: string) => Entry | undefined;
-  /** Entries in the order of keys, after this one. */
-  after: (key: string) => Entry[];
+  /** Entries in the order of keys, after this one: a page of them, or so many at most. */
+  after: (key: string, most?: number) => Entry[];
   /** From here on what is there and what the intent makes of it are both right. */
   begin: (key: string, intent: string) => Begun;
   /** What the bucket has now by the server's answer; null: nothing. */
@@ -106,11 +106,11 @@ export async function openInventory(options: InventoryOptions): Promise<Inventor
   if (options.adopted(`storaged/${bucket}`)) tried(acceptAll, undefined);
   return {
     get: (key) => tried((file) => file.get(key), undefined),
-    after: (key) => tried((file) => file.after(key), []),
+    after: (key, most) => tried((file) => file.after(key, most), []),
     begin: (key, intent) => {
       const before = guarded((file) => file.get(key));
       const { etag = null, mark = null } = before ?? {};
-      guarded((file) => file.put(key, { etag, mark, intent }, true));
+      guarded((file) => file.put(key, { etag, mark, intent }));
       const durable = synced();
       // Whoever began it may fail before this is waited for.
       durable.catch(() => undefined);

@@ -4,6 +4,9 @@ import { type Entry, type Inventory, isClaim } from "../inventory/inventory.ts";
 import type { Acknowledged } from "./acknowledged.ts";
 import { pageEnd } from "./list.ts";
 
+/** Entries read at once where most may be passed over. */
+const fewEntries = 8;
+
 interface Parts {
   inventory: Inventory;
   corruptions: Corruptions;
@@ -56,7 +59,9 @@ function* entriesOf(
   const first = compareKeys(prefix, from) > 0 ? inventory.get(prefix) : undefined;
   if (first) yield first;
   if (compareKeys(prefix, from) > 0) from = prefix;
-  for (let entries = inventory.after(from); entries.length > 0; entries = inventory.after(from)) {
+  // Of what is below a common prefix one is enough.
+  const more = () => inventory.after(from, delimiter === undefined ? undefined : fewEntries);
+  for (let entries = more(); entries.length > 0; entries = more()) {
     for (const entry of entries) {
       const { key } = entry;
       if (!key.startsWith(prefix) || (end !== undefined && compareKeys(key, beyond(end)) > 0)) return;
