@@ -21,6 +21,7 @@ export function createRoutes(guarded: Guarded) {
   const routes: Route[] = [];
   // One Elysia route a path, for all methods: it answers HEAD by a GET route otherwise, and loses the Content-Length.
   const byPattern = new Map<string, Map<string, Serve>>();
+  const names = new Map<string, string>();
   const add = (
     method: HttpMethod,
     pattern: string,
@@ -34,6 +35,7 @@ export function createRoutes(guarded: Guarded) {
     const methods = byPattern.get(pattern) ?? new Map<string, Serve>();
     methods.set(method, serve);
     if (byPattern.has(pattern)) return;
+    checkNames(pattern, names);
     byPattern.set(pattern, methods);
     const answer = ({ request }: { request: SentRequest }) =>
       (methods.get(request.method) ?? serveOf(request))(request, request.from);
@@ -68,6 +70,17 @@ export function createRoutes(guarded: Guarded) {
 }
 
 const wrongHost = () => fail("bad_request", "expected one Host header, which HTTP/1.1 asks for");
+
+/** Throws where a parameter has another name than in a route before it: Elysia finds that out at the first request. */
+function checkNames(pattern: string, names: Map<string, string>): void {
+  for (const { 0: parameter, 1: name = "", index } of pattern.matchAll(/:(\w+)/g)) {
+    const before = pattern.slice(0, index).replace(/:\w+/g, ":");
+    const known = names.get(before) ?? name;
+    if (known !== name)
+      throw new Error(`route '${pattern}': another route there says ':${known}' for '${parameter}'`);
+    names.set(before, name);
+  }
+}
 
 const parametersIn = (pattern: string): number => pattern.split(/[:*]/).length - 1;
 

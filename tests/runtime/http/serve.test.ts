@@ -214,6 +214,10 @@ test("a path that is written out goes first, and leaves other methods to a patte
   face.route("GET", "/items/:id", () => new Response("one item"));
   face.route("POST", "/items/:id", () => new Response("changed"));
   face.route("POST", "/items/scroll", () => new Response("a page"));
+  // Elysia would take it, and end the process at the first request.
+  expect(() => face.route("GET", "/items/:file/parts", () => new Response())).toThrow(
+    "route '/items/:file/parts': another route there says ':id' for ':file'",
+  );
   const { port, close } = face.listen("127.0.0.1", 0);
   const rows = [
     ["GET", "/items/7", "one item"],
