@@ -204,8 +204,8 @@ const profile: TrackedWrite = {
 
 const query: TrackedWrite = {
   name: "query",
-  act: (url, n) => json(url, `/v1/queries/query_${n % 500}`, { sql: `SELECT ${n} AS n` }, { method: "PUT" }),
-  find: async (url, n) => (await read(url, `/v1/queries/query_${n % 500}`)).sql ?? absent,
+  act: (url, n) => json(url, `/v1/queries/query_${n}`, { sql: `SELECT ${n} AS n` }, { method: "PUT" }),
+  find: async (url, n) => (await read(url, `/v1/queries/query_${n}`)).sql ?? absent,
   expected: (n) => `SELECT ${n} AS n`,
 };
 

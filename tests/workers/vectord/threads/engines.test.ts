@@ -157,8 +157,8 @@ test("without FAISS its types are unavailable and say what to do, and the rest w
   for (const name of readdirSync(join(root, "node_modules"))) {
     if (name !== "faiss-node") symlinkSync(join(root, "node_modules", name), join(modules, name));
   }
-  for (const folder of ["runtime", "workers"]) {
-    cpSync(join(root, folder), join(home.path, folder), { recursive: true });
+  for (const part of ["runtime", "workers", "package.json"]) {
+    cpSync(join(root, part), join(home.path, part), { recursive: true });
   }
   const script = `
     import { createLog } from "./runtime/telemetry/log.ts";
