@@ -6,6 +6,7 @@
  */
 import { campaignRules, runCampaign } from "../../support/campaigns/campaign.ts";
 import { filesWith } from "../../support/campaigns/needles.ts";
+import { sendJson } from "../../support/clients/send-json.ts";
 import { ingest, type Product, sql, startProduct } from "../../support/product/product.ts";
 import { temporaryDirectory } from "../../support/stacks/in-process.ts";
 
@@ -18,16 +19,7 @@ const reasons = { who: "the campaign", why: "to see it go" };
 
 let product: Product = await startProduct({ dataDir: home.path });
 
-// biome-ignore lint/suspicious/noExplicitAny: answers of many endpoints.
-async function send(method: string, path: string, body?: object): Promise<any> {
-  const response = await fetch(product.url + path, {
-    method,
-    ...(body && { headers: { "content-type": "application/json" }, body: JSON.stringify(body) }),
-  });
-  const text = await response.text();
-  if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${text}`);
-  return JSON.parse(text);
-}
+const send = (method: string, path: string, body?: object) => sendJson(product.url + path, method, body);
 
 async function load(name: string, more: string, row: string): Promise<void> {
   const response = await ingest(product.url, `name=${name}${more}`, `id,mail\n${row}\n`);

@@ -4,6 +4,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { filesWith } from "../../support/campaigns/needles.ts";
 import { type ApiCase, runCase } from "../../support/clients/api-case.ts";
+import { sendJson } from "../../support/clients/send-json.ts";
 import { ingest, type Product, sql, startProduct } from "../../support/product/product.ts";
 import { temporaryDirectory } from "../../support/stacks/in-process.ts";
 
@@ -20,16 +21,7 @@ afterAll(async () => {
   home.remove();
 });
 
-// biome-ignore lint/suspicious/noExplicitAny: answers of many endpoints.
-async function send(method: string, path: string, body?: object): Promise<any> {
-  const response = await fetch(product.url + path, {
-    method,
-    ...(body && { headers: { "content-type": "application/json" }, body: JSON.stringify(body) }),
-  });
-  const text = await response.text();
-  if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${text}`);
-  return text === "" ? undefined : JSON.parse(text);
-}
+const send = (method: string, path: string, body?: object) => sendJson(product.url + path, method, body);
 
 const csv = (rows: readonly string[]) => `id,name,mail\n${rows.join("\n")}\n`;
 
