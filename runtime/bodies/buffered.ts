@@ -1,43 +1,86 @@
 import type { HttpRequest } from "../contract/contract.ts";
 
 /**
- * Buffered bodies. Their bytes are remembered beside the Request or Response that carries them, so that no stream is
- * read between its maker and the socket.
+ * Buffered bodies. Their bytes are known beside the Request or Response that carries them, so that no stream is read
+ * between its maker and the socket.
  */
-const bodies = new WeakMap<HttpRequest | Response, Uint8Array | string>();
+const requestBodies = new WeakMap<HttpRequest, Uint8Array>();
 
 const encoder = new TextEncoder();
 
+/**
+ * A Response of what is there already, which is copied into a Response of its own only where somebody reads it as one:
+ * native code that is given it sees no body.
+ */
+class BufferedResponse extends Response {
+  readonly content: Uint8Array | string;
+  #asRead: Response | undefined;
+
+  constructor(content: Uint8Array | string, init: ResponseInit) {
+    super(null, init);
+    this.content = content;
+  }
+
+  get #read(): Response {
+    this.#asRead ??= new Response(this.content as BodyInit, { headers: this.headers });
+    return this.#asRead;
+  }
+
+  override get body() {
+    return this.#read.body;
+  }
+  override get bodyUsed() {
+    return this.#asRead?.bodyUsed ?? false;
+  }
+  override text() {
+    return this.#read.text();
+  }
+  override json() {
+    return this.#read.json();
+  }
+  override bytes() {
+    return this.#read.bytes();
+  }
+  override arrayBuffer() {
+    return this.#read.arrayBuffer();
+  }
+  override blob() {
+    return this.#read.blob();
+  }
+  override formData() {
+    return this.#read.formData();
+  }
+  override clone() {
+    const { status, statusText, headers } = this;
+    return new BufferedResponse(this.content, { status, statusText, headers });
+  }
+}
+
 /** The body's bytes when they are known, else undefined: then it is a stream, or none. */
 export function bufferedBody(message: HttpRequest | Response): Uint8Array | undefined {
-  const body = bodies.get(message);
-  return typeof body === "string" ? encoder.encode(body) : body;
+  if (!(message instanceof BufferedResponse)) return requestBodies.get(message as HttpRequest);
+  const { content } = message;
+  return typeof content === "string" ? encoder.encode(content) : content;
 }
 
 /** The same as it was made, for a writer that takes text as well. */
-export const bufferedContent = (message: Response): Uint8Array | string | undefined => bodies.get(message);
+export const bufferedContent = (message: Response): Uint8Array | string | undefined =>
+  message instanceof BufferedResponse ? message.content : undefined;
 
 /** An answer whose body is there already. */
-export function bufferedResponse(bytes: Uint8Array, init: ResponseInit): Response {
-  const response = new Response(bytes as Uint8Array<ArrayBuffer>, init);
-  bodies.set(response, bytes);
-  return response;
-}
+export const bufferedResponse = (bytes: Uint8Array, init: ResponseInit): Response =>
+  new BufferedResponse(bytes, init);
 
 /** A value as a JSON answer. */
-export function jsonResponse(value: unknown, headers: Record<string, string> = {}, status = 200): Response {
-  const text = JSON.stringify(value);
-  const response = new Response(text, {
+export const jsonResponse = (value: unknown, headers: Record<string, string> = {}, status = 200): Response =>
+  new BufferedResponse(JSON.stringify(value), {
     status,
     headers: { "content-type": "application/json;charset=utf-8", ...headers },
   });
-  bodies.set(response, text);
-  return response;
-}
 
 /** A request whose body is there already. */
 export function bufferedRequest(url: string, bytes: Uint8Array, init: RequestInit): Request {
   const request = new Request(url, { ...init, body: bytes as Uint8Array<ArrayBuffer> });
-  bodies.set(request, bytes);
+  requestBodies.set(request, bytes);
   return request;
 }
