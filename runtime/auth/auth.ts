@@ -27,8 +27,11 @@ export function createGate(auth: Config["auth"], host: string): Gate {
   return ({ method, headers }, from) => {
     if (from === sameProcess) return;
     callerMayBe?.(headers, from());
-    if (tokens.length > 0 && !matches(tokens, headers.get("authorization") ?? ofOwnPage(headers))) {
-      throw fail("unauthorized", "expected a valid token in Authorization: Bearer <token>");
+    if (tokens.length > 0 && !matches(tokens, givenToken(headers))) {
+      throw fail(
+        "unauthorized",
+        "expected a valid token in Authorization: Bearer <token>, or as the password of Basic",
+      );
     }
     if (ownNamesOnly) refuseOtherOrigins(method, headers);
   };
@@ -75,25 +78,43 @@ function addressGate(auth: Config["auth"]) {
 /** Hashed first, so that the comparison takes the same time whatever the length. */
 const digest = (token: string): Buffer => createHash("sha256").update(token).digest();
 
-function matches(tokens: readonly Buffer[], header: string | null): boolean {
-  const [, given] = /^Bearer +(\S+)\s*$/i.exec(header ?? "") ?? [];
+function matches(tokens: readonly Buffer[], given: string | undefined): boolean {
   const presented = digest(given ?? "");
   // Every token is compared, so that timing does not reveal which one matched.
   return tokens.map((token) => timingSafeEqual(token, presented)).includes(true) && given !== undefined;
+}
+
+/**
+ * The token that a request presents: as Bearer, as the password of Basic, which spreadsheets and dashboards ask people for
+ * (as the name where there is no password), or in the cookie of a page of ours.
+ */
+function givenToken(headers: Headers): string | undefined {
+  const header = headers.get("authorization");
+  if (header === null) return isAskedByOthers(headers) ? undefined : ofCookie(headers);
+  const [, scheme = "", text = ""] = /^(Bearer|Basic) +(\S+)\s*$/i.exec(header) ?? [];
+  if (/^bearer$/i.test(scheme)) return text;
+  // A browser that was once given a password sends it by itself, whoever made it ask.
+  const mayBeAnybodys = headers.has("sec-fetch-site") && isAskedByOthers(headers);
+  if (mayBeAnybodys || !/^[A-Za-z0-9+/]+={0,2}$/.test(text)) return undefined;
+  const [, name, password] = /^([^:]*):(.*)$/s.exec(Buffer.from(text, "base64").toString()) ?? [];
+  return password || name || undefined;
 }
 
 /** Where a browser keeps the token of whoever signed in at the console. */
 export const tokenCookie = "lakehouse_token";
 
 /**
- * A browser sends a cookie by itself, whoever made it ask: the token in it counts for pages of this very origin and for an
- * address that a person typed, which browsers say in a header that no page can set (W3C, Fetch Metadata).
+ * Whether a page of somebody else's may have made the browser ask, or nobody says who did: browsers tell pages of this very
+ * origin and addresses that a person typed by a header that no page can set (W3C, Fetch Metadata).
  */
-function ofOwnPage(headers: Headers): string | null {
+function isAskedByOthers(headers: Headers): boolean {
   const site = headers.get("sec-fetch-site");
-  if (site !== "same-origin" && site !== "none") return null;
+  return site !== "same-origin" && site !== "none";
+}
+
+function ofCookie(headers: Headers): string | undefined {
   const pair = (headers.get("cookie") ?? "").split(/; */).find((each) => each.startsWith(`${tokenCookie}=`));
-  return pair === undefined ? null : `Bearer ${pair.slice(tokenCookie.length + 1)}`;
+  return pair?.slice(tokenCookie.length + 1);
 }
 
 /** A web page elsewhere can reach a loopback port (by its own script, or by DNS that points here): refuse it. */

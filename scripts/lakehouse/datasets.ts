@@ -1,4 +1,5 @@
-/** `lakehouse datasets`: what there is to read, or the columns of one. */
+/** `lakehouse datasets`: the datasets and views that there are to read, or the columns of one. */
+import { viewIn } from "../../workers/catalogd/contract.ts";
 import { amountOf, UsageError } from "../command-line/command-line.ts";
 import { tableOf } from "./table.ts";
 import { type Command, type Terminal, writeJson } from "./terminal.ts";
@@ -24,8 +25,15 @@ async function list(terminal: Terminal): Promise<number> {
     page_token = page.next_page_token;
     if (page_token === undefined) break;
   }
-  if (!isForPeople) await writeJson(terminal, all);
-  else if (all.length === 0)
+  const views = [];
+  for (let page_token: string | undefined; ; ) {
+    const page = await client.queryd.views({ ...(page_token !== undefined && { page_token }) }, { signal });
+    views.push(...page.views);
+    page_token = page.next_page_token;
+    if (page_token === undefined) break;
+  }
+  if (!isForPeople) await writeJson(terminal, [...all, ...views]);
+  else if (all.length + views.length === 0)
     terminal.remark("there is no dataset yet; make one with: bun run lakehouse load FILE");
   else {
     const columns = [
@@ -35,22 +43,30 @@ async function list(terminal: Terminal): Promise<number> {
     ];
     const rows = all.map(({ name, row_count, columns: width, bytes, version, created_at }) => [
       ...[name, amountOf(row_count, "").trim(), width, amountOf(bytes, "bytes"), version],
-      created_at.slice(0, 19).replace("T", " "),
+      shortTime(created_at),
     ]);
-    await write(tableOf(columns, rows, terminal));
+    const ofViews = views.map(({ name, columns: own, version, created_at }) => [
+      ...[name, "view", own.length, "", version, shortTime(created_at)],
+    ]);
+    await write(tableOf(columns, [...rows, ...ofViews], terminal));
   }
   return 0;
 }
+
+const shortTime = (time: string): string => time.slice(0, 19).replace("T", " ");
 
 async function describe(terminal: Terminal, name: string): Promise<number> {
   const { client, signal, isForPeople, write } = terminal;
   const { version } = terminal.words.options;
   if (version !== undefined && !/^\d+$/.test(version))
     throw new UsageError(`--version: expected a whole number, got '${version}'`);
-  const manifest = await client.catalogd.manifest(
-    { name, ...(version && { version: Number(version) }) },
-    { signal },
-  );
+  const manifest = await client.catalogd
+    .manifest({ name, ...(version && { version: Number(version) }) }, { signal })
+    .catch((cause: unknown) => {
+      const view = viewIn(cause);
+      if (view === undefined) throw cause;
+      return client.queryd.view({ name: view, ...(version && { version: Number(version) }) }, { signal });
+    });
   if (!isForPeople) await writeJson(terminal, manifest);
   else
     await write(

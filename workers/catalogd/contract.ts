@@ -14,7 +14,6 @@ import {
 } from "../../runtime/contract/contract.ts";
 import * as schemas from "./schemas/schemas.ts";
 
-/** Other services see this file alone. */
 export const {
   Column,
   ColumnStatistics,
@@ -33,6 +32,7 @@ export const {
   TableName,
   Unreadable,
   View,
+  viewIn,
 } = schemas;
 const {
   conditional,

@@ -16,7 +16,12 @@ import {
   writeVerbs,
 } from "./commits/commits.ts";
 import type { Catalogd } from "./contract.ts";
-import { type DefinitionStore, definitionsName, openDefinitions } from "./definitions/definitions.ts";
+import {
+  type DefinitionStore,
+  definitionsName,
+  namingViews,
+  openDefinitions,
+} from "./definitions/definitions.ts";
 import { createExpiry } from "./expiry/expiry.ts";
 import { createChainReader, createHistory } from "./history/history.ts";
 import {
@@ -86,13 +91,18 @@ export async function createCatalogd(deps: Deps<{ storaged: Storaged }>): Promis
   return {
     raw: icebergFace({ ...deps, ...changing, publishing, open }, rehydration),
     verbs: gated(rehydration, {
-      ...openVerbs(changing, open, {
-        ...writeVerbs(deps, changing),
-        ...returnVerbs(deps, changing),
-        ...expiry.verbs,
-      }),
       ...definitions.verbs,
-      ...readVerbs(deps, { ...committing, registry, definitions, changes, history, concurrency, open }),
+      ...namingViews(
+        {
+          ...openVerbs(changing, open, {
+            ...writeVerbs(deps, changing),
+            ...returnVerbs(deps, changing),
+            ...expiry.verbs,
+          }),
+          ...readVerbs(deps, { ...committing, registry, definitions, changes, history, concurrency, open }),
+        },
+        definitions.viewOf,
+      ),
     }),
     notReady: () => {
       const pending = rehydration.pending();
@@ -183,10 +193,12 @@ const kept = (
 });
 
 /** Names of views are taken as well. */
-const withViews = (registry: Registry, { refuseClash }: Pick<DefinitionStore, "refuseClash">): Registry => ({
+const withViews = (registry: Registry, { viewOf }: Pick<DefinitionStore, "viewOf">): Registry => ({
   ...registry,
   refuseCaseClash: (name) => {
-    refuseClash(name);
+    const view = viewOf(name);
+    if (view !== undefined)
+      throw fail("conflict", `there is a view '${view}': drop it first, or take another name`);
     registry.refuseCaseClash(name);
   },
 });

@@ -33,6 +33,10 @@ export const PartRequest = closed({
   /** Of a version that the statement names, as `jobs@3`: the objects alone that are read; of format 3 with ids of rows, if asked. */
   objects: t.Optional(t.Record(t.String(), t.Array(t.String({ maxLength: 1024 }), { maxItems: 100_000 }))),
   row_ids: t.Optional(t.Boolean()),
+  /** Asks for an etag of what is asked and of the versions that answer it: 304 where it is the one known. */
+  tag: t.Optional(
+    closed({ of: t.String({ maxLength: 4096 }), known: t.Optional(t.String({ maxLength: 200 })) }),
+  ),
   /** Of `application/vnd.lakehouse.postgres`: how a client of PostgreSQL's protocol wants its rows. */
   postgres: t.Optional(
     closed({
@@ -178,10 +182,13 @@ export const queryd = contract("queryd", {
   }),
   datasetByUrl: raw(["GET"], "/datasets/:file", {
     summary:
-      "Rows of a dataset as a file, as /datasets/jobs.csv: csv, json, ndjson, arrow or parquet. The etag is of the version and the question; with `where` there is none.",
+      "Rows of a dataset or a view as a file, as /datasets/jobs.csv: csv, json, ndjson, arrow or parquet. The etag is of the versions that answer and of the question; where that asks for the time or for chance, there is none.",
     compressed: true,
     params: closed({
-      file: t.String({ maxLength: 300, description: "The dataset's name and the format, as jobs.csv." }),
+      file: t.String({
+        maxLength: 300,
+        description: "The name of the dataset or view and the format, as jobs.csv.",
+      }),
     }),
     query: DatasetQuery,
     ...answered,
@@ -194,7 +201,7 @@ export const queryd = contract("queryd", {
     },
     answerHeaders: {
       ...answered.answerHeaders,
-      etag: "Of the dataset's version and what is asked of it.",
+      etag: "Of what is asked and of the versions that answer it.",
       "accept-ranges": "`bytes`, where spans are sent.",
       "content-range": "The span that is sent, with 206.",
     },
@@ -259,6 +266,7 @@ export const queryd = contract("queryd", {
     reply: closed({
       parameters: t.Record(t.String(), t.String()),
       columns: t.Array(closed({ name: t.String(), type: t.String() })),
+      reads: t.Array(t.String()),
     }),
   }),
   wanted: internal({

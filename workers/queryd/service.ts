@@ -94,7 +94,12 @@ export async function createQueryd(deps: QuerydDeps): Promise<Running<Queryd>> {
           return {};
         }),
       describe: ({ sql }, { signal }) => describing({ sql }, signal),
-      ...savedVerbs({ catalogd: deps.peers.catalogd.verbs, describe: describing }),
+      ...savedVerbs({
+        catalogd: deps.peers.catalogd.verbs,
+        describe: describing,
+        currentViews: (views, signal) =>
+          limited(limiter, signal, () => components.currentViews.of(views, signal)),
+      }),
       ...components.liveTables.verbs,
     },
     raw: {
@@ -154,11 +159,12 @@ type SqlInput = InputOf<Queryd["endpoints"]["sql"]>;
 async function answerSql(parts: Parts, input: SqlInput, context: RawContext): Promise<Response> {
   const { config } = parts.deps;
   const accept = context.request.headers.get("accept");
-  const body = await readJson(context.request, PartRequest, config.queryd.max_json_bytes);
-  return answerQuestion(parts, { ...body, ...input, accept }, context);
+  const { tag, ...body } = await readJson(context.request, PartRequest, config.queryd.max_json_bytes);
+  const tagged = tag && { tag: { of: tag.of, known: tag.known ?? null } };
+  return answerQuestion(parts, { ...body, ...input, ...tagged, accept }, context);
 }
 
-type Question = Static<typeof PartRequest> &
+type Question = Omit<Static<typeof PartRequest>, "tag"> &
   Pick<SqlInput, "shape" | "numbers"> & { accept: string | null } & Pick<SqlQuery, "tag">;
 
 async function answerQuestion(parts: Parts, body: Question, context: RawContext): Promise<Response> {

@@ -168,10 +168,15 @@ async function openPalette(): Promise<void> {
   document.body.append(dialog);
   dialog.showModal();
   show();
-  const { datasets } = (await (await call("GET", "/v1/catalog/list?page_size=1000")).json()) as {
-    datasets: { name: string }[];
-  };
-  places.push(...datasets.map(({ name }) => ({ title: name, to: `/datasets/${name}` })));
+  type Named = { name: string }[];
+  const lists = await Promise.all([
+    call("GET", "/v1/catalog/list?page_size=1000"),
+    call("GET", "/v1/catalog/views?page_size=1000"),
+  ]);
+  const [{ datasets = [] } = {}, { views = [] } = {}] = (await Promise.all(
+    lists.map((each) => each.json()),
+  )) as { datasets?: Named; views?: Named }[];
+  places.push(...[...datasets, ...views].map(({ name }) => ({ title: name, to: `/datasets/${name}` })));
   show();
 }
 

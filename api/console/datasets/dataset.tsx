@@ -4,6 +4,7 @@ import type { ReplyOf } from "../../../runtime/contract/contract.ts";
 import { ServiceError } from "../../../runtime/errors/errors.ts";
 import { quoteName } from "../../../runtime/sql/sql.ts";
 import type { Catalogd } from "../../../workers/catalogd/contract.ts";
+import { viewIn } from "../../../workers/catalogd/contract.ts";
 import {
   Action,
   bytes,
@@ -16,7 +17,10 @@ import {
   Table,
 } from "../parts/parts.ts";
 import { orFailure } from "../session/session.ts";
+import { Elsewhere } from "./elsewhere.tsx";
+import { MakeCorpus } from "./make-corpus.tsx";
 import { profile } from "./profile.tsx";
+import { type View, viewPage } from "./view.tsx";
 
 type Manifest = ReplyOf<Catalogd["endpoints"]["manifest"]>;
 type Versions = ReplyOf<Catalogd["endpoints"]["versions"]>;
@@ -31,6 +35,8 @@ export async function dataset(context: PageContext) {
   const manifest = await orFailure(
     api.get<Manifest>(at === null ? place : `${place}?version=${encodeURIComponent(at)}`),
   );
+  const view = viewIn(manifest);
+  if (view !== undefined) return viewPage(await api.get<View>(`/v1/catalog/views/${view}`), context);
   const versions = await orFailure(
     api.get<Versions>(`/v1/catalog/versions/${encodeURIComponent(name)}?page_size=50`),
   );
@@ -114,68 +120,11 @@ const Whole = ({ manifest, at }: { manifest: Manifest; at: string | null }) => {
           data-label={`Rows of ${name}`}
         />
       </section>
-      <MakeCorpus manifest={manifest} />
+      <MakeCorpus from={manifest} />
       <Elsewhere name={name} />
     </>
   );
 };
-
-/** A form whose fields become the body of one request. */
-const MakeCorpus = ({ manifest: { name, columns } }: { manifest: Manifest }) => {
-  const texts = columns.filter(({ type }) => type === "VARCHAR");
-  if (texts.length === 0) return null;
-  return (
-    <details>
-      <summary>Search it by meaning</summary>
-      <form class="fields" data-call="POST /v1/matrix/corpora" data-to={`/search?corpus=${name}`}>
-        <input type="hidden" name="name" value={name} />
-        <input type="hidden" name="dataset" value={name} />
-        {columns.map((column) => (
-          <input type="hidden" name="metadata_columns[]" value={column.name} />
-        ))}
-        <label>
-          Column that tells rows apart{" "}
-          <select name="id_column">
-            {columns.map((column) => (
-              <option value={column.name}>{column.name}</option>
-            ))}
-          </select>
-        </label>
-        <fieldset>
-          <legend>Texts to search</legend>
-          {texts.map((column) => (
-            <label>
-              <input type="checkbox" name="text_columns[]" value={column.name} checked /> {column.name}
-            </label>
-          ))}
-        </fieldset>
-        <button type="submit">Build a corpus</button>
-      </form>
-    </details>
-  );
-};
-
-const Elsewhere = ({ name }: { name: string }) => (
-  <details>
-    <summary>Open it with other tools</summary>
-    <pre tabindex={0}>{`# PyIceberg
-from pyiceberg.catalog import load_catalog
-load_catalog("lakehouse", type="rest", uri="http://127.0.0.1:3110/iceberg").load_table("main.${name}").scan().to_arrow()
-
--- DuckDB
-ATTACH 'main' AS lake (TYPE iceberg, ENDPOINT 'http://127.0.0.1:3110/iceberg', AUTHORIZATION_TYPE 'none', DEFAULT_SCHEMA 'main');
-SELECT * FROM lake.main.${name};
-
--- Spark, started with a catalog named lake of type rest and uri http://127.0.0.1:3110/iceberg
-SELECT * FROM lake.main.${name};
-
-# psql, where [pgwire] bind = "127.0.0.1:3223"
-psql -h 127.0.0.1 -p 3223 lakehouse -c 'SELECT * FROM "${name}"'
-
-# curl
-curl -sS http://127.0.0.1:3110/v1/sql -H 'Accept: text/csv' -d '{"sql":"SELECT * FROM \\"${name}\\""}'`}</pre>
-  </details>
-);
 
 const History = ({ name, versions }: { name: string; versions: Versions }) => (
   <section aria-labelledby="versions">

@@ -1,13 +1,15 @@
 /** @jsxImportSource hono/jsx */
-/** The datasets by name. */
+/** The datasets and views by name. */
 import type { ReplyOf } from "../../../runtime/contract/contract.ts";
 import { fold } from "../../../runtime/sql/sql.ts";
 import type { Catalogd } from "../../../workers/catalogd/contract.ts";
+import type { Queryd } from "../../../workers/queryd/contract.ts";
 import { bytes, count, Layout, type PageContext, since, Table } from "../parts/parts.ts";
 
 export { dataset } from "./dataset.tsx";
 
 type Listed = ReplyOf<Catalogd["endpoints"]["list"]>;
+type Views = ReplyOf<Queryd["endpoints"]["views"]>;
 
 /** Of more the first are shown, and the search finds the others. */
 const shownMax = 500;
@@ -23,6 +25,8 @@ export async function datasets({ api, query, isPart, path, nonce }: PageContext)
     found.push(...page.datasets.filter(({ name }) => fold(name).includes(wanted)));
     token = page.next_page_token;
   } while (token !== undefined && found.length < shownMax);
+  const { views } = await api.get<Views>(`/v1/catalog/views?page_size=${shownMax}`);
+  const foundViews = views.filter(({ name }) => fold(name).includes(wanted));
   const list = (
     <>
       <Table
@@ -42,6 +46,20 @@ export async function datasets({ api, query, isPart, path, nonce }: PageContext)
       />
       {(found.length > shownMax || token !== undefined) && (
         <p class="quiet">The first {shownMax} are shown: search for the others.</p>
+      )}
+      {foundViews.length > 0 && (
+        <Table
+          label="Views"
+          heads={["View", "Columns", "Version", "Changed", ""]}
+          rows={foundViews.map((each) => [
+            <a href={`/datasets/${each.name}`}>{each.name}</a>,
+            each.columns.length,
+            each.version,
+            since(each.created_at),
+            each.problem ?? each.description ?? "",
+          ])}
+          empty=""
+        />
       )}
     </>
   );

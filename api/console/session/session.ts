@@ -37,14 +37,15 @@ function failureOf(
   body: unknown,
   { path, status, requestId }: { path: string; status: number; requestId: string },
 ): ServiceError {
-  const { type, code, message }: { type?: unknown; code?: unknown; message?: unknown } = Object(
+  const error: { type?: unknown; code?: unknown; message?: unknown; details?: unknown } = Object(
     Object(body).error,
   );
+  const { type, code, message, details } = error;
   const known = [code, type].find((each) => Object.hasOwn(errorStatus, String(each)));
   return fail(
     (known as ErrorType | undefined) ?? "bad_gateway",
     typeof message === "string" ? message : `${path} answered ${status}`,
-    { details: { request_id: requestId } },
+    { details: { ...Object(details), request_id: requestId } },
   );
 }
 

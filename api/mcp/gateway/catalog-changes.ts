@@ -3,6 +3,7 @@ import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
 import type { Log } from "../../../runtime/telemetry/telemetry.ts";
 import { catalogd } from "../../../workers/catalogd/contract.ts";
 import type { GatewayClient } from "./client.ts";
+import { allViews } from "./views.ts";
 
 /** The longest wait of one request that catalogd accepts. */
 const waitMs = 20_000;
@@ -19,7 +20,7 @@ interface WatchOptions {
   log: Log;
 }
 
-/** Called after a change with the names of the datasets that are new, have another version, or are gone. */
+/** Called after a change with the names of the datasets and views that are new, have other rows, or are gone. */
 export type CatalogListener = (names: readonly string[]) => void;
 
 export interface CatalogWatch {
@@ -68,7 +69,7 @@ async function watch({
   signal,
 }: WatchOptions & { changed: CatalogListener; based: () => void; signal: AbortSignal }): Promise<void> {
   let since: string | undefined;
-  let known = new Map<string, number>();
+  let known = new Map<string, string>();
   let pauseMs = 0;
   while (!signal.aborted) {
     try {
@@ -96,9 +97,9 @@ async function watch({
   }
 }
 
-/** The version of each dataset. */
-async function versionsOf(gateway: GatewayClient, signal: AbortSignal): Promise<Map<string, number>> {
-  const versions = new Map<string, number>();
+/** The version of each dataset; of each view its own, with those of what it reads. */
+async function versionsOf(gateway: GatewayClient, signal: AbortSignal): Promise<Map<string, string>> {
+  const versions = new Map<string, string>();
   let page: { page_token?: string } | undefined = {};
   while (page) {
     const {
@@ -109,13 +110,17 @@ async function versionsOf(gateway: GatewayClient, signal: AbortSignal): Promise<
       { page_size: pageSize, ...page },
       { signal },
     );
-    for (const { name, version } of datasets) versions.set(name, version);
+    for (const { name, version } of datasets) versions.set(name, String(version));
     page = next_page_token === undefined ? undefined : { page_token: next_page_token };
   }
+  const views = await allViews(gateway, signal);
+  const own = new Map(views.map(({ name, version }) => [name, version]));
+  for (const { name, version, reads = [] } of views)
+    versions.set(name, [version, ...reads.map((each) => own.get(each) ?? versions.get(each))].join());
   return versions;
 }
 
-const differing = (before: ReadonlyMap<string, number>, now: ReadonlyMap<string, number>): string[] => [
+const differing = (before: ReadonlyMap<string, string>, now: ReadonlyMap<string, string>): string[] => [
   ...[...now].filter(([name, version]) => before.get(name) !== version).map(([name]) => name),
   ...[...before.keys()].filter((name) => !now.has(name)),
 ];

@@ -11,3 +11,4 @@ export {
 export { failureText, GatewayFailure, withNames } from "./failure.ts";
 export { createObservation, type Observation, startTimer, summaryOf } from "./observation.ts";
 export { createPeerClient } from "./peer-client.ts";
+export { allViews, datasetOrView, type View, viewInstead } from "./views.ts";

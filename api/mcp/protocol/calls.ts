@@ -11,6 +11,12 @@ import { check } from "../../../runtime/contract/contract.ts";
 import { fail, ServiceError } from "../../../runtime/errors/errors.ts";
 import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
 import { describe, type Log } from "../../../runtime/telemetry/telemetry.ts";
+import {
+  currentTrace,
+  inSpan,
+  type TraceContext,
+  traceOf,
+} from "../../../runtime/trace-context/trace-context.ts";
 import { failureText, GatewayFailure, type Observation, startTimer, summaryOf } from "../gateway/gateway.ts";
 import { plain, type Tool } from "../tools/tools.ts";
 import { answerLevels, type Say } from "./logging.ts";
@@ -98,7 +104,10 @@ async function callTool(
   try {
     if (isOver) throw fail("too_many_requests", `${callsMax} calls are at work already`);
     const checked = check(tool.input, input, "the arguments");
-    const { structured, text } = await tool.call(checked, { signal: deadline.signal, at: progress.at });
+    const span = { name: `tools/call ${tool.name}`, kind: "server" as const };
+    const { structured, text } = await inSpan(traceIn(_meta), span, () =>
+      tool.call(checked, { signal: deadline.signal, at: progress.at }),
+    );
     checkAnswer(tool, structured);
     ended("info");
     return { content: [{ type: "text", text }], structuredContent: structured };
@@ -112,6 +121,14 @@ async function callTool(
     progress.stop();
     deadline.done();
   }
+}
+
+/** The trace that the agent's call belongs to, as MCP has it in `_meta`; else that of the request which carries it. */
+function traceIn(meta: Record<string, unknown> | undefined): TraceContext | undefined {
+  const carrier = currentTrace();
+  const text = (value: unknown) => (typeof value === "string" ? value : undefined);
+  const own = traceOf(text(meta?.traceparent), text(meta?.tracestate));
+  return own ? { ...own, record: carrier?.record } : carrier;
 }
 
 /** An answer that its own schema refuses is this server's mistake, whatever the arguments were. */

@@ -2,10 +2,15 @@
 import type { Static } from "@sinclair/typebox";
 import { type InputOf, inputSchema, t } from "../../../runtime/contract/contract.ts";
 import { quoteName } from "../../../runtime/sql/sql.ts";
-import { catalogd, type Manifest, type Summary } from "../../../workers/catalogd/contract.ts";
+import {
+  catalogd,
+  type Manifest,
+  type Summary,
+  View as ViewSchema,
+} from "../../../workers/catalogd/contract.ts";
 import { truncated, truncatedOrEmpty } from "../answers/answers.ts";
-import type { GatewayClient } from "../gateway/gateway.ts";
-import { likeInput, likePages } from "./like.ts";
+import { allViews, type GatewayClient, type View } from "../gateway/gateway.ts";
+import { isLike, likeInput, likePages } from "./like.ts";
 import { derive } from "./schemas.ts";
 import { reading, type Tool } from "./tool.ts";
 
@@ -37,13 +42,25 @@ const listInput = derive(inputSchema(list), {
 export const datasetLine = ({ name, row_count, columns, version, created_at }: Dataset): string =>
   `${name}: ${row_count} rows, ${columns} columns, version ${version} of ${created_at}`;
 
+/** A view in one line. */
+export const viewLine = ({ name, columns, description = "", problem }: View): string =>
+  `${name}: a view of ${columns.length} columns${description && `, ${description}`}${problem === undefined ? "" : `; it cannot be read: ${problem}`}`;
+
 export const listDatasets = (gateway: GatewayClient): Tool => ({
   name: "list_datasets",
   description:
-    "Lists the datasets (SQL tables) of this Lakehouse by name, with their sizes; names such as open.jobs are open tables (Iceberg), which other engines write too. Start here. get_manifest tells a dataset's columns; query_sql reads its rows.",
+    "Lists the datasets (SQL tables) and views of this Lakehouse by name, with their sizes; names such as open.jobs are open tables (Iceberg), which other engines write too. Start here. get_manifest tells a dataset's columns; query_sql reads its rows.",
   annotations: reading("List datasets"),
   input: listInput,
-  output: list.reply,
+  output: derive(list.reply, {
+    add: {
+      views: t.Optional(
+        t.Array(ViewSchema, {
+          description: "Views, which statements read by their names as they do datasets.",
+        }),
+      ),
+    },
+  }),
   lookUp: "list_datasets names the datasets.",
   call: async (input, { signal }) => {
     const asked = input as { like?: string; page_size?: number; page_token?: string };
@@ -56,13 +73,20 @@ export const listDatasets = (gateway: GatewayClient): Tool => ({
       return { items, next_page_token };
     });
     const { next_page_token } = found;
+    // Views are few: they follow the last of the datasets.
+    const views = next_page_token === undefined ? await allViews(gateway, signal) : [];
+    const likely = views.filter(({ name }) => isLike(name, asked.like));
+    const shown = truncatedOrEmpty(likely, { share: 0.4 }).kept;
     const structured = {
       datasets: found.items,
+      ...(shown.length > 0 && { views: shown }),
       ...rest,
       ...(next_page_token !== undefined && { next_page_token }),
     };
     const { unreadable = [] } = rest;
-    const lines = found.items.map(datasetLine);
+    const lines = [...found.items.map(datasetLine), ...shown.map(viewLine)];
+    if (shown.length < likely.length)
+      lines.push(`… and ${likely.length - shown.length} views more; list_views pages them`);
     if (lines.length === 0 && asked.like !== undefined)
       lines.push(`No dataset's name is like '${asked.like}'.`);
     else if (lines.length === 0)
@@ -119,7 +143,7 @@ export const getManifest = (gateway: GatewayClient): Tool => ({
     refine: { name: { description: "The dataset's name, as list_datasets gives it." } },
   }),
   output: manifestOutput,
-  lookUp: "list_datasets names the datasets.",
+  lookUp: "list_datasets names the datasets, list_views the views with their columns.",
   call: async (input, { signal }) => {
     const asked = input as InputOf<typeof manifest>;
     const whole = await gateway.call(manifest, asked, { signal });
@@ -149,7 +173,7 @@ export const datasetVersions = (gateway: GatewayClient): Tool => ({
     },
   }),
   output: versions.reply,
-  lookUp: "list_datasets names the datasets.",
+  lookUp: "list_datasets names the datasets, list_views the views with their columns.",
   call: async (input, { signal }) => {
     const asked = { page_size: versionsPerPage, ...(input as InputOf<typeof versions>) };
     const structured = await gateway.call(versions, asked, { signal });

@@ -1,4 +1,4 @@
-/** Datasets as resources: `lakehouse://datasets/{name}` is the manifest with sample rows. */
+/** Datasets as resources: `lakehouse://datasets/{name}` is the manifest, or what a view is, with sample rows. */
 
 import type {
   CompleteResult,
@@ -10,8 +10,8 @@ import { parseRows } from "../../../runtime/json/json.ts";
 import { catalogd, TableName } from "../../../workers/catalogd/contract.ts";
 import { queryd } from "../../../workers/queryd/contract.ts";
 import { truncatedOrEmpty } from "../answers/answers.ts";
-import { type GatewayClient, textOf } from "../gateway/gateway.ts";
-import { boundedManifest, datasetLine, tableOf } from "./dataset-tools.ts";
+import { allViews, datasetOrView, type GatewayClient, textOf, viewInstead } from "../gateway/gateway.ts";
+import { boundedManifest, datasetLine, tableOf, viewLine } from "./dataset-tools.ts";
 
 const prefix = "lakehouse://datasets/";
 /** The resource of a dataset. */
@@ -35,19 +35,26 @@ export interface Resources {
 }
 
 export function createResources(gateway: GatewayClient): Resources {
-  const { list, manifest, versions } = catalogd.endpoints;
+  const { list, versions } = catalogd.endpoints;
   return {
     list: async (cursor, signal) => {
       const page = { page_size: resourcesPerPage, ...(cursor !== undefined && { page_token: cursor }) };
       const { datasets, next_page_token } = await gateway.call(list, page, { signal });
+      // Views are few: they follow the last of the datasets.
+      const views = next_page_token === undefined ? await allViews(gateway, signal) : [];
       return {
-        resources: datasets.map((dataset) => ({
-          uri: datasetUri(dataset.name),
-          name: dataset.name,
-          title: `Dataset ${dataset.name}`,
-          description: datasetLine(dataset),
-          mimeType,
-        })),
+        resources: [
+          ...datasets.map((dataset) => ({
+            title: `Dataset ${dataset.name}`,
+            description: datasetLine(dataset),
+            name: dataset.name,
+          })),
+          ...views.map((view) => ({
+            title: `View ${view.name}`,
+            description: viewLine(view),
+            name: view.name,
+          })),
+        ].map((resource) => ({ ...resource, uri: datasetUri(resource.name), mimeType })),
         ...(next_page_token !== undefined && { nextCursor: next_page_token }),
       };
     },
@@ -57,7 +64,8 @@ export function createResources(gateway: GatewayClient): Resources {
           uriTemplate: `${prefix}{name}`,
           name: "dataset",
           title: "Dataset",
-          description: "A dataset's manifest (columns, types, counts) with its first rows.",
+          description:
+            "A dataset's manifest (columns, types, counts), or a view's SQL and columns, with its first rows.",
           mimeType,
         },
       ],
@@ -66,22 +74,22 @@ export function createResources(gateway: GatewayClient): Resources {
       const name = datasetOf(uri);
       if (name === undefined) return undefined;
       return (async () => {
-        const whole = await gateway.call(manifest, { name }, { signal });
-        const content = {
-          manifest: boundedManifest(whole).manifest,
-          ...(await sample(gateway, name, signal)),
-        };
+        const found = await datasetOrView(gateway, name, signal);
+        const what = "sql" in found ? { view: found } : { manifest: boundedManifest(found).manifest };
+        const content = { ...what, ...(await sample(gateway, name, signal)) };
         return { contents: [{ uri, mimeType, text: JSON.stringify(content, null, 1) }] };
       })();
     },
     find: (uri, signal) => {
       const name = datasetOf(uri);
       if (name === undefined) return undefined;
-      return gateway.call(versions, { name, page_size: 1 }, { signal }).then(() => undefined);
+      const dataset = gateway.call(versions, { name, page_size: 1 }, { signal });
+      return dataset.catch((cause) => viewInstead(gateway, signal, cause)).then(() => undefined);
     },
     complete: async (begin, signal) => {
       const { datasets } = await gateway.call(list, { page_size: 1000 }, { signal });
-      const names = datasets.map(({ name }) => name).filter((name) => name.startsWith(begin));
+      const all = [...datasets, ...(await allViews(gateway, signal))];
+      const names = all.map(({ name }) => name).filter((name) => name.startsWith(begin));
       const values = names.slice(0, completionsMax);
       return { completion: { values, total: names.length, hasMore: names.length > values.length } };
     },

@@ -4,13 +4,15 @@
  */
 import { join } from "node:path";
 import { createChildPool, type Lease } from "../../../runtime/child/child.ts";
+import type { Peer, ReplyOf } from "../../../runtime/contract/contract.ts";
 import { fail } from "../../../runtime/errors/errors.ts";
 import { program } from "../../../runtime/program/program.ts";
 import { createLimiter } from "../../../runtime/scheduling/scheduling.ts";
 import type { Deps } from "../../../runtime/service/service.ts";
 import type { Catalogd } from "../../../workers/catalogd/contract.ts";
+import type { Queryd } from "../../../workers/queryd/contract.ts";
 import { type PostgresCatalog, postgresCatalog } from "./child.ts";
-import { dropStatement, tableStatement } from "./tables.ts";
+import { type Made, type Relation, relationStatements } from "./tables.ts";
 
 interface CatalogRequest {
   messages: Uint8Array;
@@ -38,11 +40,11 @@ const openFilesMax = 256;
 /** What a child was told of. */
 interface Known {
   etag: string | undefined;
-  tables: Map<string, string>;
+  relations: Map<string, Made>;
   views: ReadonlySet<string>;
 }
 
-export function openCatalog(deps: Deps<{ catalogd: Catalogd }>): Catalog {
+export function openCatalog(deps: Deps<{ catalogd: Catalogd; queryd: Queryd }>): Catalog {
   const { clock, log, metrics, peers } = deps;
   const pool = createChildPool({
     contract: postgresCatalog,
@@ -66,25 +68,29 @@ export function openCatalog(deps: Deps<{ catalogd: Catalogd }>): Catalog {
   const limiter = createLimiter(childrenMax, { waitingMax, refusal });
   const children = new WeakMap<object, Known>();
   const knownOf = ({ identity }: Lease<PostgresCatalog>): Known => {
-    const known = children.get(identity) ?? { etag: undefined, tables: new Map(), views: new Set() };
+    const known = children.get(identity) ?? { etag: undefined, relations: new Map(), views: new Set() };
     children.set(identity, known);
     return known;
   };
-  const update = async (lease: Lease<PostgresCatalog>): Promise<void> => {
+  const update = async (lease: Lease<PostgresCatalog>, signal: AbortSignal): Promise<void> => {
     const known = knownOf(lease);
     const asked = known.etag === undefined ? {} : { known: known.etag };
-    const { manifests, removed, views, catalog_etag: etag } = await peers.catalogd.verbs.snapshot(asked);
+    const reply = await peers.catalogd.verbs.snapshot(asked, { signal });
+    const { manifests, removed, catalog_etag: etag } = reply;
     if (manifests) {
-      const names = new Set(views ? views.map(({ name }) => name) : known.views);
+      const hasViews = reply.views ? reply.views.length > 0 : known.views.size > 0;
+      // Their columns change with those of the datasets that they read, which queryd knows.
+      const views = hasViews ? await viewsOf(peers.queryd, signal) : [];
+      const names = new Set(views.map(({ name }) => name));
       const gone = [...known.views].filter((name) => !names.has(name));
-      // Views are tables as well to whoever looks for columns. A name that is free again may be a dataset's now.
-      const shown = [...(views ?? []), ...manifests];
-      const { statements, tables } = changes(known.tables, shown, removed && [...removed, ...gone]);
+      // A name that is free again may be a dataset's now.
+      const shown = [...views, ...manifests];
+      const { statements, relations } = changes(known.relations, shown, removed && [...removed, ...gone]);
       known.views = names;
       const { failed } = await lease.verbs.apply({ statements }, { timeoutMs: applyTimeoutMs });
       for (const { statement, reason } of failed)
         log.warn("a dataset cannot be shown to clients of PostgreSQL", { statement, reason });
-      known.tables = tables;
+      known.relations = relations;
     }
     known.etag = etag;
   };
@@ -99,7 +105,7 @@ export function openCatalog(deps: Deps<{ catalogd: Catalogd }>): Catalog {
       const leave = () => lease.kill(fail("client_closed", "the question was given up"));
       signal.addEventListener("abort", leave, { once: true });
       try {
-        await update(lease);
+        await update(lease, signal);
         return await lease.verbs.ask({ messages, settings: [...settings] });
       } finally {
         late();
@@ -118,23 +124,40 @@ const applyTimeoutMs = 10 * 60_000;
 const tooLong = () =>
   fail("timeout", `a question about the catalog did not end within ${questionTimeoutMs} ms`);
 
-type Manifests = readonly Parameters<typeof tableStatement>[0][];
+/** All views as they are now. */
+async function viewsOf(queryd: Peer<Queryd>, signal: AbortSignal): Promise<Relation[]> {
+  const found: Relation[] = [];
+  let page: { page_token?: string } | undefined = {};
+  while (page) {
+    const { views, next_page_token: token }: ReplyOf<Queryd["endpoints"]["views"]> = await queryd.verbs.views(
+      page,
+      { signal },
+    );
+    for (const { name, columns, description, sql } of views)
+      found.push({ name, columns, view: description ?? sql });
+    page = token === undefined ? undefined : { page_token: token };
+  }
+  return found;
+}
 
-/** The statements that bring the tables to what the catalog has: only what changed. */
+/** The statements that bring the relations to what the catalog has: only what changed. */
 function changes(
-  before: ReadonlyMap<string, string>,
-  manifests: Manifests,
+  before: ReadonlyMap<string, Made>,
+  shown: readonly Relation[],
   removed: readonly string[] | undefined,
 ) {
-  const tables = new Map(removed ? before : []);
-  for (const name of removed ?? []) tables.delete(name);
+  const relations = new Map(removed ? before : []);
+  for (const name of removed ?? []) relations.delete(name);
   const statements: string[] = [];
-  for (const manifest of manifests) {
-    const statement = tableStatement(manifest);
-    if (statement === undefined) tables.delete(manifest.name);
-    else if (before.get(manifest.name) !== statement) statements.push(statement);
-    if (statement !== undefined) tables.set(manifest.name, statement);
+  for (const relation of shown) {
+    const { name } = relation;
+    const made = relationStatements(relation);
+    const old = before.get(name);
+    if (made) relations.set(name, made);
+    else relations.delete(name);
+    if (made && made.create !== old?.create)
+      statements.push(old ? `${old.drop}; ${made.create}` : made.create);
   }
-  const gone = [...before.keys()].filter((name) => !tables.has(name));
-  return { statements: [...gone.map(dropStatement), ...statements], tables };
+  const gone = [...before].filter(([name]) => !relations.has(name)).map(([, { drop }]) => drop);
+  return { statements: [...gone, ...statements], relations };
 }

@@ -65,9 +65,9 @@ describe("looking", () => {
     expect(row).toEqual({ id: 1 });
   });
   test("views are listed, looked at like datasets, and a corpus is made of one", async () => {
-    const post = (path: string, body: object) =>
+    const post = (path: string, body: object, method = "POST") =>
       fetch(`${product.url}/v1${path}`, {
-        method: "POST",
+        method,
         headers: { "content-type": "application/json" },
         body: JSON.stringify(body),
       });
@@ -77,16 +77,31 @@ describe("looking", () => {
     expect(data.views).toMatchObject([{ name: "first_people", columns: [{ name: "id" }, { name: "name" }] }]);
     const { data: sample } = await session.call("sample_dataset", { name: "first_people" });
     expect(sample.rows).toHaveLength(3);
-    const corpus = {
-      name: "of_view",
-      sql: "SELECT * FROM first_people",
-      id_column: "id",
-      text_columns: ["name"],
-    };
+    const { data: all, text } = await session.call("list_datasets", { like: "people" });
+    expect(all).toMatchObject({ datasets: [{ name: "people" }], views: [{ name: "first_people" }] });
+    expect(text).toContain("first_people: a view of 2 columns");
+    expect((await session.call("get_manifest", { name: "first_people" })).text).toMatch(
+      /'first_people' is a view.*list_views/s,
+    );
+    const uri = "lakehouse://datasets/first_people";
+    const { resources } = await session.client.listResources();
+    expect(resources).toContainEqual(expect.objectContaining({ uri, title: "View first_people" }));
+    const [content] = (await session.client.readResource({ uri })).contents;
+    expect(JSON.parse((content as { text: string }).text)).toMatchObject({
+      view: { reads: ["people"] },
+      sample_rows: [{ id: 0 }, { id: 1 }, { id: 2 }],
+    });
+    const corpus = { name: "of_view", dataset: "first_people", id_column: "id", text_columns: ["name"] };
     const built = await post("/matrix/corpora", corpus);
     const { job_id } = (await built.json()) as { job_id: string };
     const events = await fetch(`${product.url}/v1/matrix/jobs/${job_id}/events`);
     expect(await events.text()).toContain('"state":"done"');
+    const asked = { query_text: "n1", corpora: ["of_view"], sql_filter: "id = 1", k: 5 };
+    expect((await session.call("search_matrix", asked)).data.hits).toMatchObject([{ id: "1" }]);
+    const profile = { corpora: ["of_view"], bucket: "primary" };
+    expect(await (await post("/matrix/profiles/of_view", profile, "PUT")).text()).toContain(
+      "made of the view 'first_people'",
+    );
     await fetch(`${product.url}/v1/matrix/corpora/of_view`, { method: "DELETE" });
   });
   test.each([

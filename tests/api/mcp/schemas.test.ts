@@ -42,7 +42,7 @@ const origins: {
 }[] = [
   {
     ...{ name: "list_datasets", input: inputSchemas(list), ownInput: ["like"] },
-    ...{ output: [list.reply], ownOutput: [] },
+    ...{ output: [list.reply], ownOutput: ["views"] },
   },
   {
     name: "get_manifest",

@@ -137,6 +137,39 @@ test("a dataset that comes, changes and goes", async () => {
   expect(await tables()).toEqual(["jobs"]);
 });
 
+test("a view is a view, with the columns that it has now", async () => {
+  const send = (method: string, path: string, body?: object) =>
+    fetch(`${server.product.url}/v1${path}`, {
+      method,
+      headers: { authorization: `Bearer ${server.token}`, "content-type": "application/json" },
+      ...(body && { body: JSON.stringify(body) }),
+    });
+  // As psql asks at \\dv, and drivers for columns.
+  const views = `SELECT c.relname, CASE c.relkind WHEN 'r' THEN 'table' WHEN 'v' THEN 'view' END AS kind,
+      pg_catalog.obj_description(c.oid, 'pg_class') AS says,
+      (SELECT string_agg(attname || ' ' || pg_catalog.format_type(atttypid, atttypmod), ',' ORDER BY attnum)
+        FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0) AS columns
+    FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.relkind IN ('r', 'v') AND n.nspname = 'main' AND c.relname <> 'jobs'`;
+  const listed = async () => (await client.query({ text: views, rowMode: "array" })).rows;
+  await server.register("seen", "id\n1\n");
+  const view = { name: "cheap", sql: "SELECT * FROM seen", description: "What is cheap." };
+  expect((await send("POST", "/catalog/views", view)).status).toBe(200);
+  expect(await listed()).toEqual(expect.arrayContaining([["cheap", "view", "What is cheap.", "id bigint"]]));
+  const rows = "SELECT count(*)::int AS n FROM cheap, pg_namespace WHERE nspname = 'main'";
+  expect((await client.query(rows).catch((cause) => cause)).rows).toEqual([{ n: 1 }]);
+  const patch = { add: [{ name: "note", type: "VARCHAR" }] };
+  expect((await send("PATCH", "/catalog/datasets/seen", patch)).status).toBe(200);
+  expect(await listed()).toEqual(
+    expect.arrayContaining([["cheap", "view", "What is cheap.", "id bigint,note text"]]),
+  );
+  // The name of a view that is gone may be a dataset's.
+  expect((await send("DELETE", "/catalog/views/cheap")).status).toBe(200);
+  await server.register("cheap", "id\n1\n");
+  expect(await listed()).toEqual(expect.arrayContaining([["cheap", "table", null, "id bigint"]]));
+  for (const name of ["cheap", "seen"]) await send("DELETE", `/catalog/manifest/${name}`);
+});
+
 test("a client that does not say who it is is let go", async () => {
   const { host, port } = server.options;
   const silent = connect(port, host);

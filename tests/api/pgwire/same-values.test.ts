@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import type pg from "pg";
 import { type PgwireCase, startPgwire } from "../../support/clients/pgwire-case.ts";
+import { recordedRequests } from "../../support/clients/recorded-requests.ts";
 import { sqlQueries } from "../../support/tables/sql-queries.ts";
 
 let server: PgwireCase;
@@ -110,6 +111,27 @@ test("where the operator lets it be, what reads takes its token in the URL, and 
   const missing = await fetch(`${product.url}/v1/datasets/nope.csv?token=${token}&stray=1`);
   expect([missing.status, await missing.text()]).toEqual([400, expect.not.stringContaining(token)]);
   expect(product.log()).not.toContain(token);
+});
+
+test("spreadsheets and dashboards are answered as they ask", async () => {
+  const { product, token } = server;
+  const saved = await fetch(`${product.url}/v1/queries/first_jobs`, {
+    method: "PUT",
+    headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
+    body: JSON.stringify({
+      sql: "SELECT id, title FROM jobs WHERE posted >= $since ORDER BY id LIMIT $most",
+      parameters: { most: { type: "integer" }, since: { type: "timestamp", default: "2024-01-01" } },
+    }),
+  });
+  expect(saved.status).toBe(200);
+  for (const { client, path, method = "GET", headers, body, answer } of recordedRequests(token)) {
+    const found = await fetch(product.url + path, { method, headers, ...(body && { body }) });
+    expect([client, found.status, await found.text()]).toEqual([client, 200, answer]);
+  }
+  // What the JSON API asks to see whether the address is right, and Excel before it was given a password.
+  const base = await fetch(`${product.url}/v1/queries`, { headers: { authorization: `Bearer ${token}` } });
+  expect(base.status).toBe(200);
+  expect((await fetch(`${product.url}/v1/queries/first_jobs.csv?most=2`)).status).toBe(401);
 });
 
 test("a whole dataset as Parquet is its file, and spans of it", async () => {

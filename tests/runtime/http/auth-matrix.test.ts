@@ -53,6 +53,7 @@ type Auth = (typeof auths)[number];
 const vias = ["direct", "trusted proxy", "untrusted proxy"] as const;
 type Via = (typeof vias)[number];
 
+const basic = (pair: string): string => `Basic ${Buffer.from(pair).toString("base64")}`;
 /** What is presented, and the token it amounts to. */
 const presented: {
   name: string;
@@ -62,7 +63,15 @@ const presented: {
 }[] = [
   { name: "no header", headers: [] },
   { name: "a foreign Host", headers: [], host: "rebind.example" },
-  { name: "another scheme", headers: [["Authorization", `Basic ${primary}`]] },
+  { name: "Basic, and no pair", headers: [["Authorization", `Basic ${primary}`]] },
+  { name: "the password of Basic", headers: [["Authorization", basic(`anna:${primary}`)]], is: "primary" },
+  {
+    name: "Basic, which a page elsewhere made a browser send",
+    headers: [
+      ["Authorization", basic(`anna:${primary}`)],
+      ["Sec-Fetch-Site", "same-site"],
+    ],
+  },
   { name: "a wrong token", headers: [["Authorization", "Bearer 0123456789abcdef-primarx"]] },
   { name: "a prefix", headers: [["Authorization", `Bearer ${primary.slice(0, -1)}`]] },
   { name: "the token and more", headers: [["Authorization", `Bearer ${primary} ${secondary}`]] },

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { copyFileSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createClient } from "../../../api/client/lakehouse/lakehouse.ts";
+import { startHttpSession } from "../../support/clients/mcp-session.ts";
 import { startCollector } from "../../support/clients/span-collector.ts";
 import { type Product, startProduct } from "../../support/product/product.ts";
 import { type ModelServer, startModelServer } from "../../support/stacks/chatd.ts";
@@ -124,8 +125,13 @@ test("SQL: digits and zeros as they are, in each format; the statement may come 
 });
 
 test("what there is, and its columns", async () => {
+  const { queryd } = createClient({ url: product.url, token });
+  await queryd.putView({ name: "zips", sql: "SELECT zip FROM jobs_2024" });
   const all = JSON.parse((await lakehouse(["datasets"])).out);
-  expect(all.map(({ name }: { name: string }) => name)).toContain("jobs_2024");
+  const names = all.map(({ name }: { name: string }) => name);
+  expect(names).toEqual(expect.arrayContaining(["jobs_2024", "zips"]));
+  const view = JSON.parse((await lakehouse(["datasets", "zips"])).out);
+  expect(view).toMatchObject({ columns: [{ name: "zip", type: "VARCHAR" }], reads: ["jobs_2024"] });
   const one = JSON.parse((await lakehouse(["datasets", "jobs_2024"])).out);
   expect(one.columns).toMatchObject([{ type: "BIGINT" }, { type: "VARCHAR" }, { type: "BIGINT" }]);
 });
@@ -236,6 +242,21 @@ describe("a caller's trace", () => {
     expect(searched?.service).toBe("matrixd");
     const embedded = spans.find(({ name }) => name === "embedd.vectorsOf");
     expect(embedded).toMatchObject({ service: "embedd", parentSpanId: searched?.spanId });
+  });
+
+  test("goes from an agent's call of a tool, which says it in _meta, to queryd", async () => {
+    const traceId = "4cf92f3577b34da6a3ce929d0e0e4736";
+    const headers = { authorization: `Bearer ${token}` };
+    const session = await startHttpSession({ gateway: product.url, headers });
+    const call = { name: "query_sql", arguments: { sql: "SELECT 1 AS one" }, _meta: headersOf(traceId) };
+    expect((await session.client.callTool(call)).isError).not.toBe(true);
+    await session.close();
+    const spans = await collector.until(traceId, ["tools/call query_sql", "POST /sql"]);
+    const [tool, service] = ["tools/call query_sql", "POST /sql"].map((name) =>
+      spans.find((span) => span.name === name),
+    );
+    expect(tool).toMatchObject({ service: "gateway", parentSpanId: parent });
+    expect(service).toMatchObject({ service: "queryd", parentSpanId: tool?.spanId });
   });
 
   test("is in logs and observations", async () => {

@@ -262,6 +262,118 @@ describe("views", () => {
     expect([response.ok, await response.text()]).toEqual([false, expect.stringContaining(says)]);
   });
 
+  const file = (path: string, known = "") =>
+    send("GET", `/datasets/${path}`, undefined, { "if-none-match": known });
+
+  test("one is a file in a URL like a dataset, and its etag is of what it reads", async () => {
+    await stack.dataset("pay", "SELECT range AS id, 1.5 * range AS rate FROM range(4)");
+    await made("paid", "SELECT id, rate FROM pay WHERE id > 0");
+    const path = "PAID.csv?columns=id,rate&order=rate desc&limit=2";
+    const first = await file(path);
+    expect([first.status, await first.text()]).toEqual([200, "id,rate\n3,4.5\n2,3.0\n"]);
+    const etag = first.headers.get("etag") ?? "";
+    expect((await file(path, etag)).status).toBe(304);
+    await stack.dataset("others", "SELECT 2 AS id");
+    expect((await file(path, etag)).status).toBe(304);
+    await stack.dataset("pay", "SELECT 9::BIGINT AS id, 9.9::DECIMAL(21,1) AS rate");
+    const changed = await file(path, etag);
+    expect([changed.status, await changed.text()]).toEqual([200, "id,rate\n9,9.9\n"]);
+    await made("paid", "SELECT id, rate + 1 AS rate FROM pay");
+    expect(await (await file(path, changed.headers.get("etag") ?? "")).text()).toBe("id,rate\n9,10.9\n");
+    for (const format of ["json", "ndjson", "arrow", "parquet"])
+      expect((await file(`paid.${format}?where=id > 0`)).status).toBe(200);
+    await made("by_chance", "SELECT random() AS r FROM pay");
+    expect((await file("by_chance.json")).headers.get("etag")).toBeNull();
+    expect(await (await file("paid.csv?version=1")).text()).toContain("'paid' is a view");
+    expect(await (await file("paid.csv?where=1) OR (1")).text()).toContain(
+      "where: expected one SQL expression",
+    );
+    expect((await file("pai.csv")).status).toBe(404);
+  });
+
+  test("its columns are those that it has now, wherever they are told", async () => {
+    await stack.dataset("grown", "SELECT 1::BIGINT AS id");
+    await made("all_grown", "SELECT * FROM grown");
+    await made("above_grown", "SELECT * FROM all_grown");
+    const one = async () => send("GET", "/catalog/views/above_grown");
+    const etag = (await one()).headers.get("etag") ?? "";
+    const known = { "if-none-match": etag };
+    expect((await send("GET", "/catalog/views/above_grown", undefined, known)).status).toBe(304);
+    await stack.dataset("grown", "SELECT 1::BIGINT AS id, 'x' AS name", { evolve: true });
+    const now = await send("GET", "/catalog/views/above_grown", undefined, known);
+    expect(await now.json()).toMatchObject({
+      columns: [{ name: "id" }, { name: "name", type: "VARCHAR" }],
+      reads: ["all_grown", "grown"],
+    });
+    expect(now.headers.get("etag")).not.toBe(etag);
+    const listed = "SELECT column_name AS c FROM information_schema.columns WHERE table_name = 'above_grown'";
+    expect(await stack.rows(listed)).toEqual([{ c: "id" }, { c: "name" }]);
+    const { columns } = await stack.queryd.peer.verbs.describe({ sql: listed });
+    expect(columns).toEqual([{ name: "c", type: "VARCHAR" }]);
+    // It is the first version still, and its etag names it.
+    const again = await view("above_grown", "SELECT id FROM all_grown", {
+      "if-match": now.headers.get("etag") ?? "",
+    });
+    expect(again.status).toBe(200);
+    await stack.catalogd.peer.verbs.drop({ name: "grown" });
+    expect(await (await one()).json()).toMatchObject({
+      columns: [{ name: "id" }],
+      problem: expect.stringContaining("there is no dataset 'grown'"),
+    });
+    await stack.dataset("grown", "SELECT 1::BIGINT AS id");
+    expect(await (await one()).json()).not.toHaveProperty("problem");
+  });
+
+  test("lists of tables tell views from datasets", async () => {
+    const types =
+      "SELECT table_type AS t FROM information_schema.tables WHERE table_name IN ('few', 'people') ORDER BY table_name";
+    expect(await stack.rows(types)).toEqual([{ t: "VIEW" }, { t: "BASE TABLE" }]);
+    expect(
+      await stack.rows(
+        "SELECT table_name AS n FROM information_schema.views WHERE table_name IN ('few', 'people')",
+      ),
+    ).toEqual([{ n: "few" }]);
+    expect(
+      await stack.rows("SELECT tablename AS n FROM pg_tables WHERE tablename IN ('few', 'people')"),
+    ).toEqual([{ n: "people" }]);
+  });
+
+  test("whoever takes one for a dataset is told what it is", async () => {
+    const { verbs } = stack.catalogd.peer;
+    const says = "'few' is a view, not a dataset";
+    for (const taken of [
+      verbs.manifest({ name: "few" }),
+      verbs.manifest({ name: "Few", version: 1 }),
+      verbs.versions({ name: "few" }),
+      verbs.diff({ name: "few", from: 1 }),
+      verbs.drop({ name: "few" }),
+      verbs.undrop({ name: "few" }),
+      verbs.rollback({ name: "few", version: 1 }),
+      verbs.rename({ name: "few", to: "many" }),
+    ])
+      expect(await taken.then(String, ({ type, message }) => `${type}: ${message}`)).toContain(
+        `not_found: ${says}`,
+      );
+    await expect(verbs.rename({ name: "people", to: "few" })).rejects.toThrow("there is a view 'few'");
+    expect(await refused('SELECT * FROM "few@2"')).toContain("'few' is a view");
+    const as_of = new Date().toISOString();
+    expect(await (await stack.sql({ sql: "SELECT count(*) AS n FROM few", as_of })).json()).toEqual([
+      { n: 5 },
+    ]);
+  });
+
+  test("at a time past, a name is what it was then", async () => {
+    await stack.dataset("was", "SELECT 'a dataset' AS it");
+    const as_of = new Date(Date.now() + 1).toISOString();
+    await Bun.sleep(5);
+    await stack.catalogd.peer.verbs.drop({ name: "was" });
+    await made("was", "SELECT 'a view' AS it");
+    expect(await stack.rows("SELECT it FROM was")).toEqual([{ it: "a view" }]);
+    expect(await (await stack.sql({ sql: "SELECT it FROM was", as_of })).json()).toEqual([
+      { it: "a dataset" },
+    ]);
+  });
+
   test("what the catalog keeps is checked again when it is read", async () => {
     const columns = [{ name: "a", type: "INTEGER" }];
     for (const sql of [

@@ -34,6 +34,8 @@ import {
   withoutNamed,
 } from "./state.ts";
 
+export { namingViews } from "./view-names.ts";
+
 export const definitionsName = "definitions.log";
 const format = { format: "lakehouse.definitions", version: 1 } as const;
 
@@ -43,8 +45,8 @@ export interface DefinitionStore {
   verbs: DefinitionVerbs;
   /** All views, and a text that is another one whenever they are others. Throws where they are closed. */
   views: () => { etag: string; views: Defined[] };
-  /** Throws `conflict` where a view has the name, which a dataset is to have. */
-  refuseClash: (name: string) => void;
+  /** The view that has the name, in whatever case. */
+  viewOf: (name: string) => string | undefined;
   problems: () => string[];
   /** Versions that name a subject go from every byte, or are only counted. */
   erase: (erasing: Pick<Erasing, "subject" | "dryRun">) => Promise<ErasureReport>;
@@ -77,7 +79,7 @@ function closed(why: ServiceError): DefinitionStore {
   return {
     verbs: { define: refuse, undefine: refuse, definition: refuse, definitions: refuse },
     views: () => ({ etag: "", views: [] }),
-    refuseClash: () => {},
+    viewOf: () => undefined,
     problems: () => [why.message],
     erase: refuse,
     atRest: refuse,
@@ -116,11 +118,7 @@ async function opened(parts: Parts): Promise<DefinitionStore> {
       const views = state.all("view");
       return { etag: views.length === 0 ? "" : viewsEtag(views), views };
     },
-    refuseClash: (name) => {
-      const view = state.spelling("view", name);
-      if (view !== undefined)
-        throw fail("conflict", `there is a view '${view}': drop it first, or take another name`);
-    },
+    viewOf: (name) => state.spelling("view", name),
     problems: () => problemsOf(log),
     erase: ({ subject, dryRun }) =>
       mutex.runExclusive(async () => {

@@ -141,7 +141,8 @@ const holds = (condition: string, version: number): boolean =>
   condition
     .split(",")
     .map((each) => each.trim())
-    .some((each) => each === "*" || each === `"${version}"` || each === String(version));
+    // Behind a view's version its etag says what the columns are.
+    .some((each) => each === "*" || each.replace(/^"(\d+)(-\w+)?"$/, "$1") === String(version));
 
 /** The records without what names a subject; a latest version that does is as if it were dropped. */
 export function withoutNamed(records: readonly Record[], subject: Pick<Subject, "isMentioned">): Record[] {

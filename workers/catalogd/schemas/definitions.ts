@@ -56,7 +56,27 @@ export const SavedQuery = closed({
   ...parameters,
   ...columns,
 });
-export const View = closed({ name: DefinitionName, ...version, ...statement, ...columns });
+export const View = closed({
+  name: DefinitionName,
+  ...version,
+  ...statement,
+  columns: t.Array(closed({ name: t.String(), type: t.String() }), {
+    description:
+      "As they are now; of a version that was asked for, and where `problem` is given, as they were when it was made.",
+  }),
+  reads: t.Optional(
+    t.Array(t.String(), { description: "The datasets and views that it reads, also through other views." }),
+  ),
+  problem: t.Optional(t.String({ description: "Why it cannot be read now." })),
+  schema_fingerprint: t.Optional(t.String({ description: "Another one where columns or problem change." })),
+});
+
+/** The view that was taken for a dataset, where that is why a verb of datasets failed, whoever tells of the failure. */
+export function viewIn(failure: unknown): string | undefined {
+  const { type, details } = Object(failure) as { type?: unknown; details?: unknown };
+  const { view } = Object(type === "not_found" ? details : undefined) as { view?: unknown };
+  return typeof view === "string" ? view : undefined;
+}
 
 const kind = { kind: t.Union([t.Literal("query"), t.Literal("view")]) };
 export const Defined = closed({ ...kind, ...SavedQuery.properties });

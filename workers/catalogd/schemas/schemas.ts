@@ -11,6 +11,7 @@ export {
   definitionVerbs,
   SavedQuery,
   View,
+  viewIn,
 } from "./definitions.ts";
 
 export { TableFiles, TableLayout } from "./open-tables.ts";

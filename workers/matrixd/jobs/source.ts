@@ -1,6 +1,7 @@
 /** Where a corpus's rows come from: a dataset or a statement, read through queryd. */
 import { fail, invalidField, peerError } from "../../../runtime/errors/errors.ts";
 import { fold, quoteName } from "../../../runtime/sql/sql.ts";
+import { viewIn } from "../../catalogd/contract.ts";
 import { type CorpusSpec, rowField } from "../schemas/schemas.ts";
 import type { Peers } from "./peers.ts";
 
@@ -60,14 +61,23 @@ const listed = (columns: readonly string[]): string =>
 
 type Described = Source & { columns: string[] };
 
-async function datasetOf(name: string, { catalogd }: Peers, signal: AbortSignal): Promise<Described> {
+/** A dataset, or a view. */
+async function datasetOf(name: string, { catalogd, queryd }: Peers, signal: AbortSignal): Promise<Described> {
   if (!datasetName.test(name))
     throw invalidField(
       "dataset",
       `expected the name of a dataset, letters, digits and '_', got '${name.slice(0, 100)}'`,
     );
-  const { columns, version } = await catalogd.verbs.manifest({ name }, { signal });
-  return { from: quoteName(name), version, columns: columns.map((column) => column.name) };
+  try {
+    const { columns, version } = await catalogd.verbs.manifest({ name }, { signal });
+    return { from: quoteName(name), version, columns: columns.map((column) => column.name) };
+  } catch (cause) {
+    const view = viewIn(cause);
+    if (view === undefined) throw cause;
+    const from = quoteName(view);
+    const { columns } = await queryd.verbs.describe({ sql: `SELECT * FROM ${from}` }, { signal });
+    return { from, columns: columns.map((column) => column.name) };
+  }
 }
 
 async function describe(sql: string, peers: Peers, signal: AbortSignal): Promise<Described> {

@@ -5,7 +5,7 @@
 import type { ClientOf } from "../../../runtime/contract/contract.ts";
 import { fail, invalidField, suggestionsFor } from "../../../runtime/errors/errors.ts";
 import { recordedModel } from "../../../runtime/models/models.ts";
-import type { Catalogd } from "../../catalogd/contract.ts";
+import { type Catalogd, viewIn } from "../../catalogd/contract.ts";
 import type { Corpora } from "../corpora/corpora.ts";
 import type { ProfileFields } from "./state.ts";
 
@@ -39,7 +39,12 @@ export async function checkProfile(
         "conflict",
         `bucket: corpus '${each}' is made by SQL, so nothing says which bucket its rows come from`,
       );
-    const { objects } = await catalogd.manifest({ name: corpus.dataset }, { signal });
+    const { objects } = await catalogd.manifest({ name: corpus.dataset }, { signal }).catch((cause) => {
+      const view = viewIn(cause);
+      if (view === undefined) throw cause;
+      const what = `corpus '${each}' is made of the view '${view}'`;
+      throw fail("conflict", `bucket: ${what}, so nothing says which bucket its rows come from`, { cause });
+    });
     const other = objects.map(({ key }) => bucketOf(key)).find((found) => found !== bucket);
     if (other !== undefined)
       throw fail(

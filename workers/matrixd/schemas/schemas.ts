@@ -24,7 +24,7 @@ export type Mode = Static<typeof Mode>;
 /** The metadata field of vectord's items that holds the row's number; no column may have this name. */
 export const rowField = "@row";
 
-/** What a corpus is made of; exactly one of `dataset` and `sql`. */
+/** What a corpus is made of; exactly one of `dataset`, which may be a view, and `sql`. */
 export const CorpusSpec = closed({
   name,
   dataset: t.Optional(t.String({ minLength: 1, maxLength: 200 })),

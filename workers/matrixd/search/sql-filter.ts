@@ -12,7 +12,7 @@ import type { Peer } from "../../../runtime/contract/contract.ts";
 import { fail, peerError, ServiceError } from "../../../runtime/errors/errors.ts";
 import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
 import { quoteName } from "../../../runtime/sql/sql.ts";
-import type { Catalogd } from "../../catalogd/contract.ts";
+import { type Catalogd, viewIn } from "../../catalogd/contract.ts";
 import type { Queryd } from "../../queryd/contract.ts";
 import type { LiveCorpus } from "../corpora/corpora.ts";
 import { type RowSet, rowSet } from "./row-set.ts";
@@ -37,61 +37,76 @@ const rowsMax = 5_000_000;
 /** Ids looked up in one slice. */
 const idsAtOnce = 5000;
 
+interface Kept {
+  set: RowSet;
+  /** Of what queryd read; absent where the key says it. */
+  etag: string | undefined;
+}
+
 export function createSqlFilters(peers: Peers): SqlFilters {
-  const kept = new LRUCache<string, RowSet>({
+  const kept = new LRUCache<string, Kept>({
     max: keptSetsMax,
     maxSize: keptNumbersMax,
-    sizeCalculation: ({ numbers }) => Math.max(1, numbers.length),
+    sizeCalculation: ({ set }) => Math.max(1, set.numbers.length),
   });
   return {
     rowsWhere: async (live, predicate, signal) => {
       // Asked for before the rows are: what changes in between is found under the new key.
-      const state = isRepeatable(predicate) ? await stateOf(peers, live, predicate, signal) : undefined;
-      const key = JSON.stringify([live.index, live.info.name, live.generation, state, predicate]);
-      const known = state === undefined ? undefined : kept.get(key);
-      if (known) return known;
-      const set = await readRows(peers, live, predicate, signal);
-      if (state !== undefined) kept.set(key, set);
-      return set;
+      const version = await versionOf(peers, live, predicate, signal);
+      const key = JSON.stringify([live.index, live.info.name, live.generation, version, predicate]);
+      const known = kept.get(key);
+      if (known && version !== undefined) return known.set;
+      const read = await readRows(peers, { live, predicate, known, tagged: version === undefined }, signal);
+      if (version !== undefined || read.etag !== undefined) kept.set(key, read);
+      return read.set;
     },
   };
 }
 
-/** Functions whose value changes with time. Where they only stand in a text, the set is not cached either. */
+/** Functions whose value changes with time: queryd gives no etag for a statement with one. */
 const volatile =
   /\b(now|today|random|uuid\w*|gen_random_uuid|current_\w+|localtime\w*|get_current_\w+|transaction_timestamp|age|txid_current)\b/i;
-const isRepeatable = (predicate: string): boolean => !volatile.test(predicate);
 const plainDataset = /^[A-Za-z_]\w*$/;
 /** A subquery may read any dataset. */
 const mayReadOthers = /\b(select|from|values|table)\b/i;
 
-/** What the result depends on beside the predicate: the dataset's version, or the whole catalog's. */
-async function stateOf(
+/** The version of the dataset where the result depends on nothing else; a view, a statement and a subquery read others. */
+async function versionOf(
   { catalogd }: Peers,
-  { info }: LiveCorpus,
+  { info: { dataset } }: LiveCorpus,
   predicate: string,
   signal: AbortSignal,
-): Promise<string> {
-  if (info.dataset !== undefined && plainDataset.test(info.dataset) && !mayReadOthers.test(predicate)) {
-    const { dataset_id, version, created_at } = await catalogd.verbs.manifest(
-      { name: info.dataset },
-      { signal },
-    );
-    return `${dataset_id}.${version}.${created_at}`;
-  }
-  const { catalog_etag } = await catalogd.verbs.changes({ wait_ms: 0 }, { signal });
-  return catalog_etag;
+): Promise<string | undefined> {
+  const isPlain = !volatile.test(predicate) && !mayReadOthers.test(predicate);
+  if (dataset === undefined || !plainDataset.test(dataset) || !isPlain) return undefined;
+  const found = await catalogd.verbs.manifest({ name: dataset }, { signal }).catch((cause) => {
+    if (viewIn(cause) === undefined) throw cause;
+    return undefined;
+  });
+  return found && `${found.dataset_id}.${found.version}.${found.created_at}`;
+}
+
+interface Reading {
+  live: LiveCorpus;
+  predicate: string;
+  /** What was read before, and is still right where queryd reads the same. */
+  known: Kept | undefined;
+  /** Whether queryd is asked for an etag. */
+  tagged: boolean;
 }
 
 async function readRows(
   { queryd, clock }: Peers,
-  live: LiveCorpus,
-  predicate: string,
+  { live, predicate, known, tagged }: Reading,
   signal: AbortSignal,
-): Promise<RowSet> {
+): Promise<Kept> {
   const { alone, whole } = filterStatements(live.info, predicate);
-  await run(queryd, alone, signal);
-  const [first] = (await run(queryd, whole, signal)) as { ids: (string | null)[] | null }[];
+  if (!known) await run(queryd, alone, signal);
+  const tag = tagged ? { tag: { of: "sql_filter", ...(known?.etag && { known: known.etag }) } } : {};
+  const response = await run(queryd, whole, signal, tag);
+  const etag = response.headers.get("etag") ?? undefined;
+  if (response.status === 304 && known) return { ...known, etag };
+  const [first] = (await response.json()) as { ids: (string | null)[] | null }[];
   const ids = (first?.ids ?? []).filter((id) => id !== null);
   if (ids.length > rowsMax)
     throw fail("unprocessable", `sql_filter: it holds for more than ${rowsMax} rows; narrow it`);
@@ -101,7 +116,7 @@ async function readRows(
     for (const number of await live.numbersOf(ids.slice(from, from + idsAtOnce)))
       if (number !== undefined) numbers.push(number);
   }
-  return rowSet(numbers);
+  return { set: rowSet(numbers), etag };
 }
 
 interface Statement {
@@ -134,15 +149,20 @@ export function filterStatements(
   };
 }
 
-async function run(queryd: Peer<Queryd>, statement: Statement, signal: AbortSignal): Promise<unknown[]> {
+async function run(
+  queryd: Peer<Queryd>,
+  statement: Statement,
+  signal: AbortSignal,
+  more: object = {},
+): Promise<Response> {
   const response = await queryd.fetch("/sql", {
     method: "POST",
     headers: { "content-type": "application/json", accept: "application/json" },
-    body: JSON.stringify({ sql: statement.sql }),
+    body: JSON.stringify({ sql: statement.sql, ...more }),
     signal,
   });
-  if (!response.ok) throw withSourcePosition(await peerError("queryd", response), statement);
-  return (await response.json()) as unknown[];
+  if (response.ok || response.status === 304) return response;
+  throw withSourcePosition(await peerError("queryd", response), statement);
 }
 
 /** The error with its source position in the predicate instead of the statement. */

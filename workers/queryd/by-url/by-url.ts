@@ -7,11 +7,13 @@ import { bufferedResponse } from "../../../runtime/bodies/bodies.ts";
 import type { Config } from "../../../runtime/config/config.ts";
 import type { ClientOf, InputOf, Peer, RawContext, RawOf } from "../../../runtime/contract/contract.ts";
 import { searchOf } from "../../../runtime/contract/contract.ts";
+import { invalidField } from "../../../runtime/errors/errors.ts";
 import type { Limiter } from "../../../runtime/scheduling/scheduling.ts";
-import type { Catalogd } from "../../catalogd/contract.ts";
+import { quoteName } from "../../../runtime/sql/sql.ts";
+import { type Catalogd, viewIn } from "../../catalogd/contract.ts";
 import type { Storaged } from "../../storaged/contract.ts";
 import type { Queryd } from "../contract.ts";
-import { type Components, checkWhere, isVolatile, limited, type SqlQuery } from "../queries/queries.ts";
+import { type Components, checkWhere, limited, type SqlQuery } from "../queries/queries.ts";
 import { datasetEtag, datasetSql, fileOf, formatsByName, versionName } from "./dataset.ts";
 import { filled, refuseSearch, savedFile, shown } from "./saved.ts";
 import { sendStored, storedFile } from "./stored-file.ts";
@@ -53,30 +55,45 @@ export function byUrl(parts: Parts): Pick<RawOf<Queryd>, "sqlByUrl" | "datasetBy
   };
 }
 
-/** The version that is the latest now, read as that version: the etag is of what is sent. */
+/**
+ * The version that is the latest now, read as that version: the etag is of what is sent. A view has no version of its rows:
+ * its etag is of what it reads, as is that of a question with an expression.
+ */
 async function answerDataset(
-  { components, limiter, config, catalogd, storaged, ask }: Parts,
+  parts: Parts,
   { file, numbers, version: asked, ...question }: InputOf<Endpoints["datasetByUrl"]>,
   context: RawContext,
 ): Promise<Response> {
+  const { components, limiter, config, catalogd, storaged, ask } = parts;
   const { request, requestId, signal } = context;
   const { name, format } = fileOf(file);
   const of = { name, ...(asked !== undefined && { version: asked }) };
-  const manifest = await catalogd.manifest(of, { requestId, signal });
-  const etag = datasetEtag(manifest, { ...question, format, numbers: numbers ?? config.queryd.numbers });
-  if (etag !== undefined && request.headers.get("if-none-match")?.includes(etag))
+  const found = await manifestOrView(catalogd.manifest(of, { requestId, signal }));
+  const isView = typeof found === "string";
+  if (isView && asked !== undefined)
+    throw invalidField("version", `'${found}' is a view: what it reads has versions, its rows have none`);
+  const whole = { ...question, format, numbers: numbers ?? config.queryd.numbers };
+  const etag = isView ? undefined : datasetEtag(found, whole);
+  const known = request.headers.get("if-none-match");
+  if (etag !== undefined && known?.includes(etag))
     return new Response(null, { status: 304, headers: { etag } });
-  const stored = etag === undefined ? undefined : storedFile(manifest, format, question);
+  const stored = isView || etag === undefined ? undefined : storedFile(found, format, question);
   if (etag !== undefined && stored !== undefined)
     return sendStored(storaged, stored, { etag, request, signal });
   const { where } = question;
   if (where !== undefined) await limited(limiter, signal, () => checkWhere(components, where, signal));
-  const sql = datasetSql(versionName(name, manifest.version), question);
-  const response = await ask({ sql, accept: formatsByName[format], ...(numbers && { numbers }) }, context);
+  const sql = datasetSql(isView ? quoteName(found) : versionName(name, found.version), question);
+  const tag = etag === undefined ? { tag: { of: JSON.stringify([sql, whole]), known } } : {};
+  const how = { accept: formatsByName[format], ...(numbers && { numbers }) };
+  const response = await ask({ sql, ...how, ...tag }, context);
   if (etag !== undefined) response.headers.set("etag", etag);
   if (etag !== undefined) response.headers.set("cache-control", "no-cache");
   return response;
 }
+
+/** The dataset, or the name of the view that is asked for as one. */
+const manifestOrView = <M>(asked: Promise<M>): Promise<M | string> =>
+  asked.catch((cause: unknown) => viewIn(cause) ?? Promise.reject(cause));
 
 /** The rows of a saved query, or what it is. */
 async function answerSaved(
@@ -101,6 +118,6 @@ async function answerSaved(
   const { of, ...statement } = filled(saved, search);
   const numbers = how.numbers ?? config.queryd.numbers;
   const asked = JSON.stringify([of, format, how.shape, numbers]);
-  const tag = isVolatile(saved.sql) ? {} : { tag: { of: asked, known } };
-  return ask({ ...statement, ...how, ...tag, accept: formatsByName[format] }, context);
+  const tag = { of: asked, known };
+  return ask({ ...statement, ...how, tag, accept: formatsByName[format] }, context);
 }

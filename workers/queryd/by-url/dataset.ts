@@ -60,7 +60,7 @@ export function versionName(name: string, version: number): string {
   return [...parts, `${last}@${version}`].map(quoteName).join(".");
 }
 
-/** Of a version and what is asked of it. An expression may ask for the time or for chance: then there is none. */
+/** Of a version and what is asked of it. An expression may ask for the time, or read other datasets: then there is none. */
 export function datasetEtag(
   { name, version, created_at }: { name: string; version: number; created_at: string },
   question: Static<typeof DatasetQuery> & { format: FormatName },

@@ -3,10 +3,9 @@ import type { Static } from "@sinclair/typebox";
 import type { ClientOf, VerbsOf } from "../../../runtime/contract/contract.ts";
 import { fail } from "../../../runtime/errors/errors.ts";
 import { pageById } from "../../../runtime/pages/pages.ts";
-import type { Catalogd, Defined } from "../../catalogd/contract.ts";
+import type { Catalogd, Defined, View } from "../../catalogd/contract.ts";
 import type { Queryd } from "../contract.ts";
-import type { Described } from "../engine/engine.ts";
-import { checkViewColumns } from "../queries/queries.ts";
+import { type CurrentViews, checkViewColumns, type StatementDescription } from "../queries/queries.ts";
 import { type FormatName, fileOf } from "./dataset.ts";
 import { checkDeclared, parametersIn, reservedNames, valuesOf, withTypes } from "./parameters.ts";
 
@@ -18,10 +17,18 @@ type SavedVerbs = Pick<
 interface Parts {
   catalogd: Pick<ClientOf<Catalogd>, "define" | "undefine" | "definition" | "definitions">;
   /** The columns and parameters of a statement; throws as a query does that may not run. */
-  describe: (statement: { sql: string; as?: string }, signal: AbortSignal) => Promise<Described>;
+  describe: (statement: { sql: string; as?: string }, signal: AbortSignal) => Promise<StatementDescription>;
+  currentViews: CurrentViews["of"];
 }
 
-export function savedVerbs({ catalogd, describe }: Parts): SavedVerbs {
+export function savedVerbs({ catalogd, describe, currentViews }: Parts): SavedVerbs {
+  const asNow = async (
+    kept: Static<typeof Defined>[],
+    signal: AbortSignal,
+  ): Promise<Static<typeof View>[]> => {
+    const now = await currentViews(kept, signal);
+    return kept.map((view, at) => ({ ...asView(view), ...now[at] }));
+  };
   return {
     putQuery: async ({ name, ...given }, { requestId, signal }) => {
       const { parameters = {}, sql } = given;
@@ -43,17 +50,20 @@ export function savedVerbs({ catalogd, describe }: Parts): SavedVerbs {
     putView: async ({ name, ...given }, { requestId, signal }) => {
       const described = await describe({ sql: given.sql, as: name }, signal);
       checkViewColumns(described.columns);
-      const columns = [...described.columns];
-      return asView(await catalogd.define({ kind: "view", name, ...given, columns }, { requestId, signal }));
+      const { columns, reads } = described;
+      const made = { kind: "view" as const, name, ...given, columns: [...columns] };
+      return { ...asView(await catalogd.define(made, { requestId, signal })), reads };
     },
-    view: async ({ name, version }, options) =>
-      asView(
-        await catalogd.definition({ kind: "view", name, ...(version !== undefined && { version }) }, options),
-      ),
+    view: async ({ name, version }, options) => {
+      const which = { kind: "view" as const, name, ...(version !== undefined && { version }) };
+      const kept = await catalogd.definition(which, options);
+      const [now] = version === undefined ? await asNow([kept], options.signal) : [];
+      return now ?? asView(kept);
+    },
     views: async (asked, options) => {
       const { definitions } = await catalogd.definitions({ kind: "view" }, options);
       const { page, next } = pageById(definitions, asked, ({ name }) => name);
-      return { views: page.map(asView), ...next };
+      return { views: await asNow(page, options.signal), ...next };
     },
     dropView: (given, options) => catalogd.undefine({ kind: "view", ...given }, options),
     dropQuery: (given, options) => catalogd.undefine({ kind: "query", ...given }, options),

@@ -135,6 +135,13 @@ function unknown(name: string, lookup: Lookup, problem: string | undefined): Ser
   if (closed)
     return fail("unavailable", `dataset '${closed.name}' cannot be read now: ${closed.reason}`, details);
   const plain = pastName(name, hasSchema(name))?.name ?? name;
+  const view = snapshot.views.get(fold(plain));
+  if (view)
+    return fail(
+      "sql_error",
+      `'${view.name}' is a view: what it reads has versions, its rows have none; as_of of the request reads it at a time`,
+      details,
+    );
   const views = [...snapshot.views.values()].map((view) => view.name);
   const near = suggestionsFor(plain, [...snapshot.datasets.keys(), ...views]);
   const hint = near.length > 0 ? `; did you mean ${near.join(" or ")}?` : "; SHOW TABLES lists them";

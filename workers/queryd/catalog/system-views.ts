@@ -31,24 +31,27 @@ const hidden = "('lakehouse', 'information_schema', 'pg_catalog')";
 const mainOid = "(SELECT oid FROM duckdb_schemas() WHERE database_name = 'memory' AND schema_name = 'main')";
 const datasetOids =
   "(SELECT view_oid FROM duckdb_views() WHERE database_name = 'memory' AND schema_name = 'main')";
+/** Behind a dataset is one of DuckDB's views, too: those that are views to a caller have this comment. */
+export const viewComment = "view";
+const viewNames = `(SELECT view_name FROM duckdb_views() WHERE database_name = 'memory' AND schema_name = 'main' AND comment = '${viewComment}')`;
 const datasets = `FROM (SHOW ALL TABLES) WHERE database = 'memory' AND schema NOT IN ${hidden}`;
 
 /** Those that have rows; all others have their columns and no rows. */
 const shown: Readonly<Record<string, string>> = {
-  tables: `SELECT * FROM system.information_schema.tables WHERE table_catalog = 'memory' AND table_schema NOT IN ${hidden}`,
+  tables: `SELECT * REPLACE (CASE WHEN table_schema = 'main' AND table_name IN ${viewNames} THEN 'VIEW' ELSE 'BASE TABLE' END AS table_type, NULL::VARCHAR AS TABLE_COMMENT) FROM system.information_schema.tables WHERE table_catalog = 'memory' AND table_schema NOT IN ${hidden}`,
   columns: `SELECT * FROM system.information_schema.columns WHERE table_catalog = 'memory' AND table_schema NOT IN ${hidden}`,
   schemata: `SELECT * FROM system.information_schema.schemata WHERE catalog_name = 'memory' AND schema_name NOT IN ${hidden}`,
-  views: `SELECT * REPLACE (NULL::VARCHAR AS view_definition) FROM system.information_schema.views WHERE table_catalog = 'memory' AND table_schema NOT IN ${hidden}`,
+  views: `SELECT * REPLACE (NULL::VARCHAR AS view_definition) FROM system.information_schema.views WHERE table_catalog = 'memory' AND table_schema = 'main' AND table_name IN ${viewNames}`,
   character_sets: "SELECT * FROM system.information_schema.character_sets",
   pg_am: "SELECT * FROM system.pg_catalog.pg_am",
   pg_attribute: `SELECT * FROM system.pg_catalog.pg_attribute WHERE attrelid IN ${datasetOids}`,
-  pg_class: `SELECT * FROM system.pg_catalog.pg_class WHERE relnamespace = ${mainOid}`,
+  pg_class: `SELECT * REPLACE (CASE WHEN relname IN ${viewNames} THEN 'v' ELSE 'r' END AS relkind) FROM system.pg_catalog.pg_class WHERE relnamespace = ${mainOid}`,
   pg_database: `SELECT ${mainOid} AS oid, 'memory' AS datname, true AS datallowconn, false AS datistemplate`,
   pg_namespace: `SELECT * FROM system.pg_catalog.pg_namespace WHERE oid = ${mainOid}`,
+  pg_tables: `SELECT schemaname, viewname AS tablename, viewowner AS tableowner, NULL::VARCHAR AS tablespace, false AS hasindexes, false AS hasrules, false AS hastriggers FROM system.pg_catalog.pg_views WHERE schemaname = 'main' AND viewname IN (SELECT view_name FROM duckdb_views() WHERE database_name = 'memory' AND schema_name = 'main') AND viewname NOT IN ${viewNames}`,
   pg_tablespace: "SELECT * FROM system.pg_catalog.pg_tablespace",
   pg_type: "SELECT * FROM system.pg_catalog.pg_type",
-  pg_views:
-    "SELECT * REPLACE (NULL::VARCHAR AS definition) FROM system.pg_catalog.pg_views WHERE schemaname = 'main' AND viewname IN (SELECT view_name FROM duckdb_views() WHERE database_name = 'memory' AND schema_name = 'main')",
+  pg_views: `SELECT * REPLACE (NULL::VARCHAR AS definition) FROM system.pg_catalog.pg_views WHERE schemaname = 'main' AND viewname IN ${viewNames}`,
   all_tables: `SELECT * ${datasets}`,
 };
 

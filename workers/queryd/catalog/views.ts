@@ -11,7 +11,7 @@ import type { AppliedViews, Session } from "../engine/engine.ts";
 import { EngineError } from "../errors/errors.ts";
 import { hasSchema, openQuery, schemaViews } from "./open-tables.ts";
 import type { Manifest, Snapshot, View } from "./snapshots.ts";
-import { systemColumnsSql, systemViewStatements } from "./system-views.ts";
+import { systemColumnsSql, systemViewStatements, viewComment } from "./system-views.ts";
 
 interface Plan {
   statements: string[];
@@ -40,7 +40,8 @@ function planViews(before: AppliedViews, snapshot: Snapshot): Plan {
   for (const [folded, view] of snapshot.views) {
     if (after.has(folded)) continue;
     const statement = shapeStatement(view);
-    if (before.get(folded) !== statement) statements.push(statement);
+    if (before.get(folded) !== statement)
+      statements.push(statement, `COMMENT ON VIEW ${viewOf(view.name)} IS ${quoteText(viewComment)}`);
     after.set(folded, statement);
   }
   const gone = [...before.keys()].filter((name) => !after.has(name));

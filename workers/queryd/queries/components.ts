@@ -23,6 +23,7 @@ import {
 } from "../objects/objects.ts";
 import { readRemoteEngines } from "../remote/remote.ts";
 import { createAnalysis, guardStatements, jsonGuardStatements } from "../sandbox/sandbox.ts";
+import { createCurrentViews } from "./current-views.ts";
 import type { Components } from "./execution.ts";
 
 type QuerydDeps = Deps<{ catalogd: Catalogd; storaged: Storaged }>;
@@ -76,7 +77,7 @@ export async function openComponents(
     await engines.stop();
     await Promise.all([folder.close(), memory?.folder.close()]);
   };
-  return {
+  const components: Components & { cache: ObjectCache } = {
     engines,
     stop,
     analysis: createAnalysis(mark),
@@ -85,6 +86,7 @@ export async function openComponents(
     liveTables,
     versions,
     views,
+    currentViews: createCurrentViews(() => components),
     cache,
     hidePaths,
     clock,
@@ -92,6 +94,7 @@ export async function openComponents(
     results,
     remoteEngines: readRemoteEngines(config, deps.secrets),
   };
+  return components;
 }
 
 interface Reach {

@@ -30,6 +30,7 @@ import {
 } from "../statements/statements.ts";
 import { type Column, checkColumns, type Numbers } from "../values/values.ts";
 import { type Body, resultBody } from "./body.ts";
+import type { CurrentViews } from "./current-views.ts";
 import { viewSources } from "./expanded-views.ts";
 import { prepared } from "./preparation.ts";
 import { type ActiveQuery, withQueryId } from "./registry.ts";
@@ -44,6 +45,7 @@ export interface Components {
   liveTables: LiveTables;
   versions: Versions;
   views: Views;
+  currentViews: CurrentViews;
   hidePaths: HidePaths;
   clock: Clock;
   /** The name of the end marker's column; unguessable, so that no statement uses it. */
@@ -88,7 +90,7 @@ export async function startQuery(
   query: SqlQuery,
   active: ActiveQuery,
 ): Promise<Started> {
-  const { engines, catalog, versions, views } = components;
+  const { engines, catalog, versions, views, currentViews } = components;
   const session = await engines.session(active.signal, query.sql);
   const held: { release: () => void }[] = [session];
   const release = () => {
@@ -104,8 +106,10 @@ export async function startQuery(
       pruned(manifest, ready.predicates(name), parameters),
     );
     held.push(hold);
-    if (verdict.listing)
-      await views.sync(session, query.asOf === undefined ? snapshot : await catalog.everything(query.asOf));
+    const { asOf } = query;
+    const listed = () =>
+      asOf === undefined ? currentViews.listed(snapshot, session) : catalog.everything(asOf);
+    if (verdict.listing) await views.sync(session, await listed());
     const plain = hold.sources.filter(({ name }) => !hasSchema(name));
     const viewed = viewSources(ready.views);
     const sources = [...plain, ...viewed, ...systemSources(verdict.tables.keys())];

@@ -38,11 +38,13 @@ export async function readBy(
   session: Session,
 ): Promise<Read> {
   const { snapshot, stale } = await catalog.current();
-  const { verdict, views } = await expanded(sql, { snapshot, analysis, session, as: as && fold(as) });
+  const { verdict, views: all } = await expanded(sql, { snapshot, analysis, session, as: as && fold(as) });
   const lookup = { snapshot, asOf, past: catalog.past };
   const own = await resolveDatasets({ ...verdict, sql, ...lookup });
   const resolved = new Map(own);
   const known = new Set([...own.keys()].map(fold));
+  // At a time past a dataset may have had the name that a view has now.
+  const views = all.filter(({ view }) => !known.has(fold(view.name)));
   for (const { view, verdict: inner } of views) {
     const found = await inView(view.name, () => resolveDatasets({ ...inner, sql: view.sql, ...lookup }));
     for (const [name, manifest] of found) {
@@ -66,7 +68,7 @@ export async function prepared(
   held.push(live);
   const used = query.objects ? withObjects(live.used, query.objects, query.rowIds) : live.used;
   const predicates = (name: string) => asked([verdict, ...views.map((each) => each.verdict)], fold(name));
-  return { ...read, used, parameters, predicates, etag: query.tag && etagOf(query.tag.of, used, views) };
+  return { ...read, used, parameters, predicates, etag: etagOf(query, used, views) };
 }
 
 /** One that reads it without a condition reads all of it. */
@@ -76,20 +78,20 @@ function asked(verdicts: readonly Verdict[], folded: string): ReturnType<Predica
   return all.every((each) => each !== undefined) ? all.flat() : undefined;
 }
 
-/** Of what is asked, and of the versions that answer it. */
+/** Of what is asked, and of the versions that answer it; none where the caller wants none, or time and chance answer too. */
 function etagOf(
-  question: string,
+  { sql, tag }: Pick<SqlQuery, "sql" | "tag">,
   used: ReadonlyMap<string, Manifest>,
   views: ExpandedViews["views"],
 ): string | undefined {
-  if (views.some(({ view }) => isVolatile(view.sql))) return undefined;
+  if (!tag || [sql, ...views.map(({ view }) => view.sql)].some(isVolatile)) return undefined;
   const all = [...used.values(), ...views.map(({ view }) => view)];
   const versions = all.map(({ name, version, created_at }) => [name, version, created_at]);
-  return `"${Bun.SHA256.hash(JSON.stringify([question, versions.sort()]), "hex").slice(0, 32)}"`;
+  return `"${Bun.SHA256.hash(JSON.stringify([tag.of, versions.sort()]), "hex").slice(0, 32)}"`;
 }
 
 /** The text has a word by which it may give other rows from the same data: the time, chance, the session. */
-export const isVolatile = (sql: string): boolean =>
+const isVolatile = (sql: string): boolean =>
   /\b(now|today|tomorrow|yesterday|age|ago|random|setseed|uuid\w*|gen_random_uuid|current\w*|get_current\w*|local(time|timestamp)|transaction_timestamp|txid_current|user|session_user|stats|tablesample|sample|pg_\w+|information_schema|show|explain)\b/i.test(
     sql,
   );

@@ -1,4 +1,5 @@
 /** What queries look like, and endpoints for statements that are kept under a name: saved queries and views. */
+import type { Static } from "@sinclair/typebox";
 import { closed, del, get, nextPage, pageFields, post, put, t } from "../../../runtime/contract/contract.ts";
 import { DefinitionName, definitionFields, SavedQuery, View } from "../../catalogd/contract.ts";
 
@@ -52,16 +53,17 @@ export const keptStatements = {
     reply: View,
   }),
   views: get("/catalog/views", {
-    summary: "The views by name.",
+    summary: "The views by name, with the columns that they have now.",
     query: closed(pageFields),
     reply: closed({ views: t.Array(View), ...nextPage }),
   }),
   view: get("/catalog/views/:name", {
-    summary: "A view: its latest version, or one of the latest fifty.",
+    summary: "A view with the columns that it has now; or one of its latest fifty versions, as it was made.",
     params: closed({ name: DefinitionName }),
     query: closed({ version: t.Optional(t.Integer({ minimum: 1 })) }),
     reply: View,
-    etag: ({ version }: { version: number }) => String(version),
+    etag: ({ version, schema_fingerprint: schema }: Static<typeof View>) =>
+      schema === undefined ? String(version) : `${version}-${schema}`,
   }),
   dropView: del("/catalog/views/:name", {
     summary: "Drops a view. Views and queries that read it say so when they are read.",

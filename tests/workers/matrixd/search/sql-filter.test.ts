@@ -168,6 +168,34 @@ describe("sets are kept", () => {
     expect(await asked(workers, "random() < 2")).toBe(2);
   });
 
+  test("of a view and of a statement until what they read changes, and not where these ask for the time", async () => {
+    const define = (name: string, sql: string) =>
+      stack.catalogd.peer.verbs.define({
+        ...{ kind: "view" as const, name, sql },
+        columns: [
+          { name: "id", type: "INTEGER" },
+          { name: "state", type: "VARCHAR" },
+        ],
+      });
+    await define("early", "SELECT id, state FROM workers WHERE id < 20");
+    await define("now_and_then", "SELECT id, state FROM workers WHERE now() > TIMESTAMP '2020-01-01'");
+    await stack.dataset("workers", rows(10));
+    for (const live of [corpus({ dataset: "early" }), corpus({ sql: "SELECT * FROM early" })]) {
+      expect(await numbers(live, "state = 'x7'")).toEqual([7, 17]);
+      // One question, to which the answer is that nothing changed.
+      expect(await asked(live, "state = 'x7'")).toBe(1);
+      await stack.dataset("others", "SELECT range::INTEGER AS n FROM range(7)");
+      expect(await numbers(live, "state = 'x7'")).toEqual([7, 17]);
+      await stack.dataset("workers", rows(20));
+      expect(await numbers(live, "state = 'x7'")).toEqual([7]);
+      await stack.dataset("workers", rows(10));
+    }
+    for (const live of [corpus({ dataset: "now_and_then" }), corpus({ sql: "SELECT * FROM now_and_then" })]) {
+      expect(await asked(live, "id < 14")).toBe(2);
+      expect(await asked(live, "id < 14")).toBe(2);
+    }
+  });
+
   test("not after a failure", async () => {
     await caught(workers, "nothing = 1");
     await caught(workers, "nothing = 1");
