@@ -22,6 +22,7 @@ const {
   Expression,
   maintained,
   maintaining,
+  Retyping,
   rowChange,
   rowDiff,
   timeout,
@@ -264,14 +265,7 @@ export const ingestd = contract("ingestd", {
     ...rowChange,
     summary:
       "Rewrites a column as another type, as one new version. Values that do not hold in it are a 422 with their count and one of them.",
-    body: closed({
-      column: t.String({ minLength: 1, maxLength: 1024 }),
-      type: t.String({ minLength: 1, maxLength: 65_536 }),
-      on_error: t.Optional(
-        t.Union([t.Literal("fail"), t.Literal("null")], { description: "`null`: such values become NULL." }),
-      ),
-      ...changing,
-    }),
+    body: Retyping,
   }),
   diffRows: get("/catalog/diff/:name/rows", rowDiff),
   jobs: get("/ingest/jobs", {

@@ -2,7 +2,7 @@
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Running, VerbsOf } from "../../runtime/contract/contract.ts";
-import { fail } from "../../runtime/errors/errors.ts";
+import { fail, invalidField } from "../../runtime/errors/errors.ts";
 import { jobEvents } from "../../runtime/jobs/jobs.ts";
 import { memoryBytes } from "../../runtime/memory/memory.ts";
 import { pageOf } from "../../runtime/pages/pages.ts";
@@ -133,8 +133,11 @@ const rowChanges = (
       const reading = { deps, requestId, signal: AbortSignal.any([signal, given.lifetime]) };
       return rowDifference(reading, [await version(from), await version(to)], { key, sample });
     }),
-  retype: ({ column, type, on_error: onError = "fail", ...asked }, context) =>
-    changing(() =>
+  retype: ({ column, type, on_error: onError = "fail", ...asked }, context) => {
+    if (asked.max_rejects !== undefined && onError !== "reject")
+      throw invalidField("max_rejects", "no meaning without on_error=reject; leave it out");
+    return changing(() =>
       changeRows(asked, (base) => retyping(base, { column, type, onError }), { ...given, context }),
-    ),
+    );
+  },
 });

@@ -1,4 +1,5 @@
 /** A version that is to change, with the files that its rows are in: objects of a dataset, or what catalogd finds of an open table. */
+import { ServiceError } from "../../../runtime/errors/errors.ts";
 import type { DatasetManifest, IngestDeps, TablePlace } from "../jobs/jobs.ts";
 
 export interface RowFile extends Pick<DatasetManifest["objects"][number], "key" | "bytes" | "row_count"> {
@@ -11,6 +12,20 @@ export interface Base {
   files: readonly RowFile[];
   /** Of an open table. */
   place?: TablePlace;
+}
+
+/** The latest version, or undefined when there is no such dataset. */
+export async function latestOf(
+  name: string,
+  { peers: { catalogd } }: Pick<IngestDeps, "peers">,
+  requestId: string,
+): Promise<DatasetManifest | undefined> {
+  try {
+    return await catalogd.verbs.manifest({ name }, { requestId });
+  } catch (error) {
+    if (error instanceof ServiceError && error.type === "not_found") return undefined;
+    throw error;
+  }
 }
 
 /** Throws `unsupported_table` and `unprocessable` for an open table that is not read or written here. */

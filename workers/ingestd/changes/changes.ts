@@ -9,11 +9,12 @@ import type { DatasetManifest, IngestParts } from "../jobs/jobs.ts";
 import { createScratch } from "../tables/tables.ts";
 import { type Base, baseOf, type RowFile } from "./base.ts";
 import { type Changed, commitChange } from "./commit.ts";
-import { readRow } from "./reading.ts";
+import { readRow, readRows } from "./reading.ts";
 import { type Rewriting, rewrite } from "./rewrite.ts";
+import { asideOf, rejectedOf } from "./set-aside.ts";
 import { type Change, versionName } from "./statements.ts";
 
-export { baseOf } from "./base.ts";
+export { baseOf, latestOf } from "./base.ts";
 export { rowDifference } from "./difference.ts";
 export { askRows, type Reading } from "./reading.ts";
 export { laidAnew } from "./rewrite.ts";
@@ -27,6 +28,7 @@ interface Asked {
   dry_run?: boolean;
   if_match?: string;
   timeout_ms?: number;
+  max_rejects?: number;
 }
 
 /** Makes the change, or counts what it would change. Whatever goes wrong, no version was made, as far as is known. */
@@ -51,6 +53,7 @@ export async function changeRows(
     manifest: changed.manifest,
     dry_run: dryRun,
     ...(changed.rowsMatched !== undefined && { rows_matched: changed.rowsMatched }),
+    ...rejectedOf(name, changed, dryRun),
     objects_removed: changed.objectsRemoved,
     objects_added: changed.objectsAdded,
     elapsed_ms: Math.round(deps.clock.elapsed() - began),
@@ -69,6 +72,7 @@ export async function changeRows(
     if (made) return answer(await changedBy(made, parts, requestId));
     const manifest = await catalogd.verbs.manifest({ name }, { requestId });
     const plan = planOf(manifest);
+    const aside = plan.rejected === undefined ? undefined : await asideOf(asked, { parts, requestId });
     if (plan.expressions.length > 0)
       await deps.peers.queryd.verbs.expressions({ texts: [...plan.expressions] }, { requestId, signal });
     const base = await baseOf(manifest, deps, requestId);
@@ -80,6 +84,7 @@ export async function changeRows(
         {
           ...{ deps, name, requestId, operationId: operation?.id, ifMatch, dryRun, added: [] },
           operation: plan.operation,
+          beside: aside?.(rewriting),
           columns: (now) => planOf(now).columns,
           count: async (now, objects) =>
             Number((await counted(rewriting, planOf(now.manifest), now, objects)).matched),
@@ -88,7 +93,7 @@ export async function changeRows(
         },
         base,
       );
-      return answer(changed);
+      return answer({ ...(aside && { rowsRejected: 0 }), ...changed });
     } finally {
       session.close();
     }
@@ -119,10 +124,17 @@ async function evaluate(
   const matched = Number(found.matched);
   plan.check(found);
   const isGone = plan.removes && matched === object.row_count;
-  if (matched === 0 || dryRun || isGone) return { matched };
+  const misfits = plan.rejected === undefined ? 0 : Number(found.misfits);
+  if (matched === 0 || dryRun || isGone)
+    return { matched, ...(plan.rejected !== undefined && { rejected: { rows: misfits } }) };
   const { columns } = plan;
   const sql = plan.rest(base.place?.layout.row_ids === true);
-  return { matched, rewritten: await rewrite(rewriting, base, { sql, version, object, columns }) };
+  const rewritten = await rewrite(rewriting, base, { sql, version, object, columns });
+  if (plan.rejected === undefined) return { matched, rewritten };
+  if (misfits === 0) return { matched, rewritten, rejected: { rows: 0 } };
+  const path = join(rewriting.directory, `${rewriting.deps.newId()}.rejected.parquet`);
+  await readRows(rewriting, { sql: plan.rejected, version, keys: [object.key] }, path);
+  return { matched, rewritten, rejected: { rows: misfits, path } };
 }
 
 /** What a change did that was made before a restart: rows that were updated are counted by no version. */
@@ -143,6 +155,9 @@ async function changedBy(made: DatasetManifest, { deps }: IngestParts, requestId
   return {
     manifest: made,
     ...(made.operation === "delete" && { rowsMatched: before.row_count - made.row_count }),
+    ...(made.operation === "retype" && {
+      ...{ rowsMatched: before.row_count, rowsRejected: before.row_count - made.row_count },
+    }),
     objectsRemoved: removed.size,
     objectsAdded: added.size,
   };

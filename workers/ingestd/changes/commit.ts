@@ -1,7 +1,5 @@
 /** Changes of rows as versions: what was rewritten goes in by one commit, on the very version that was looked at. */
-import type { InputOf } from "../../../runtime/contract/contract.ts";
 import { fail, type ServiceError } from "../../../runtime/errors/errors.ts";
-import type { Catalogd } from "../../catalogd/contract.ts";
 import type { DatasetManifest, IngestDeps } from "../jobs/jobs.ts";
 import {
   eraseUnregistered,
@@ -9,6 +7,7 @@ import {
   isRefusal,
   type Laid,
   layObjects,
+  type Rejected,
   registeredObject,
 } from "../loading/loading.ts";
 import { type Base, baseOf, type RowFile } from "./base.ts";
@@ -18,6 +17,8 @@ import type { Rewritten } from "./rewrite.ts";
 export interface Outcome {
   matched: number;
   rewritten?: readonly Rewritten[];
+  /** Rows that are set aside, in a file where this is no dry run. */
+  rejected?: { rows: number; path?: string };
 }
 
 interface Looked extends Outcome {
@@ -42,14 +43,15 @@ export interface Committing {
   /** Called right before the commit: from then on a version may be made. */
   commits?: () => void;
   /** What one commit makes with the version of this number: stored for each attempt, and erased where that is refused. */
-  beside?: ((version: number) => Promise<Beside>) | undefined;
+  beside?: ((version: number, rejected: SetAside) => Promise<Beside>) | undefined;
 }
 
-type Registration = InputOf<Catalogd["endpoints"]["commit"]>["registrations"][number];
+export type Beside = Pick<Rejected, "registration" | "objects">;
 
-export interface Beside {
-  registration?: Registration;
-  objects: Laid[];
+/** Rows that the change does not take, and the files that have them. */
+export interface SetAside {
+  rows: number;
+  paths: string[];
 }
 
 const nothingBeside: Beside = { objects: [] };
@@ -60,6 +62,7 @@ export interface Changed {
   rowsMatched?: number;
   objectsRemoved: number;
   objectsAdded: number;
+  rowsRejected?: number;
 }
 
 /** How often other versions may come between before the change is given up. */
@@ -82,18 +85,18 @@ export async function commitChange(change: Committing, first: Base): Promise<Cha
   try {
     for (let base = first, attempt = 1; ; attempt++) {
       checkSame(first.manifest, base.manifest);
-      const { removes, pieces, ...counts } = await lookAt(change, base, outcomes);
+      const { removes, pieces, rejected, ...counts } = await lookAt(change, base, outcomes);
       const isNothing = removes.length + pieces.length === 0 && change.operation !== "retype";
       if (change.dryRun || isNothing) {
         await eraseUnregistered(deps, [...stored.values()], requestId);
-        if (!change.dryRun) await commitBeside(change, base.manifest.version);
+        if (!change.dryRun) await commitBeside(change, base.manifest.version, rejected);
         return { manifest: base.manifest, ...counts };
       }
       const fresh = pieces.filter((piece) => !stored.has(piece));
       const held = [...base.files, ...[...stored.values()].map(({ object }) => object)];
       const at = { name, held, requestId, folder: base.place?.folder };
       await layObjects(deps, fresh, at, (laid) => stored.set(laid.written, laid));
-      const beside = (await change.beside?.(base.manifest.version + 1)) ?? nothingBeside;
+      const beside = (await change.beside?.(base.manifest.version + 1, rejected)) ?? nothingBeside;
       change.commits?.();
       isKnown = false;
       try {
@@ -124,9 +127,9 @@ export async function commitChange(change: Committing, first: Base): Promise<Cha
 }
 
 /** Where no row changes, what came with the change is a version all the same. */
-async function commitBeside(change: Committing, version: number): Promise<void> {
+async function commitBeside(change: Committing, version: number, rejected: SetAside): Promise<void> {
   const { deps, requestId, operationId } = change;
-  const { registration, objects } = (await change.beside?.(version)) ?? nothingBeside;
+  const { registration, objects } = (await change.beside?.(version, rejected)) ?? nothingBeside;
   if (!registration) return;
   change.commits?.();
   try {
@@ -173,7 +176,15 @@ async function lookAt(change: Committing, base: Base, outcomes: Map<string, Look
   if (touched.some(([state]) => !present.has(state)))
     throw overtaken(change.name, "rows that were to change were changed meanwhile");
   const pieces = [...change.added, ...touched.flatMap(([, { rewritten }]) => rewritten ?? [])];
+  const aside = touched.flatMap(([, { rejected }]) => rejected ?? []);
+  const rejected: SetAside = {
+    rows: aside.reduce((sum, { rows }) => sum + rows, 0),
+    paths: aside.flatMap(({ path }) => path ?? []),
+  };
   return {
+    rejected,
+    // Of a change that sets none aside nothing is said.
+    ...(touched.some(([, outcome]) => outcome.rejected) && { rowsRejected: rejected.rows }),
     removes: touched.map(([state]) => present.get(state) ?? ""),
     pieces,
     rowsMatched: touched.reduce((sum, [, { matched }]) => sum + matched, 0),

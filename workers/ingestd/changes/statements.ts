@@ -1,6 +1,6 @@
 /** A change of rows as the statements that find, keep and rewrite them. Names and types are the catalog's; expressions are the caller's. */
 import { fail, invalidField, suggestionsFor } from "../../../runtime/errors/errors.ts";
-import { columnProblem, plainType, quoteName } from "../../../runtime/sql/sql.ts";
+import { columnProblem, plainType, quoteName, quoteText } from "../../../runtime/sql/sql.ts";
 import type { DatasetManifest } from "../jobs/jobs.ts";
 
 type Column = DatasetManifest["columns"][number];
@@ -19,7 +19,12 @@ export interface Change {
   rest: (rowIds: boolean) => string;
   /** Whether rows that match go. */
   removes: boolean;
+  /** The rows of an object that are set aside: with text in the order of the columns of rejected rows. */
+  rejected?: string;
 }
+
+/** What becomes of values that do not hold in another type. */
+export type Misfits = "fail" | "null" | "reject";
 
 /** How a version of a dataset is named in a statement: its columns may be named with the dataset's name. */
 export const versionName = ({ name, version }: Pick<DatasetManifest, "name" | "version">): string =>
@@ -98,10 +103,10 @@ export function update(
   };
 }
 
-/** Every value of a column as another type; with `onError` null, NULL for those that do not hold in it. */
+/** Every value of a column as another type; of those that do not hold in it NULL, or their rows are set aside, as `onError` says. */
 export function retyping(
   base: DatasetManifest,
-  { column: name, type: asked, onError }: { column: string; type: string; onError: "fail" | "null" },
+  { column: name, type: asked, onError }: { column: string; type: string; onError: Misfits },
 ): Change {
   const { type: before } = columnOf(base, name, "column");
   const wrong = columnProblem([{ name, type: asked }]);
@@ -123,24 +128,48 @@ export function retyping(
     ),
     count: `SELECT count(*) AS matched, count(*) FILTER (WHERE ${fails}) AS misfits, left(min(CAST(${own} AS VARCHAR)) FILTER (WHERE ${fails}), 100) AS example ${from(base)}`,
     check: ({ misfits, example }) => {
-      if (onError === "null" || Number(misfits) === 0) return;
+      if (onError !== "fail" || Number(misfits) === 0) return;
       throw fail(
         "unprocessable",
-        `column '${name}': ${misfits} values of an object do not hold in ${type}, such as '${example}'; on_error=null makes them NULL`,
+        `column '${name}': ${misfits} values of an object do not hold in ${type}, such as '${example}'; on_error=null makes them NULL, on_error=reject sets their rows aside`,
         { details: { column: name, type, misfits: Number(misfits), example } },
       );
     },
     rest: (rowIds) => {
       const ids = rowIds ? ["_row_id", "CAST(NULL AS BIGINT) AS _last_updated_sequence_number"] : [];
-      return `SELECT ${[...columns, ...ids].join(", ")} ${from(base)}`;
+      const kept = onError === "reject" ? ` WHERE (${fails}) IS NOT TRUE` : "";
+      return `SELECT ${[...columns, ...ids].join(", ")} ${from(base)}${kept}`;
     },
     removes: false,
+    ...(onError === "reject" && { rejected: rejectedRows(base, { name, type, fails }) }),
   };
+}
+
+/** DuckDB gives NaN and infinities as JSON that is none: they are texts, and so is what is nested and may hold them. */
+function asJson({ name, type }: Column): string {
+  const own = quoteName(name);
+  if (!/\b(DOUBLE|FLOAT)\b/.test(type)) return `to_json(${own})`;
+  const text = `to_json(CAST(${own} AS VARCHAR))`;
+  if (type !== "DOUBLE" && type !== "FLOAT") return text;
+  return `CASE WHEN isfinite(${own}) THEN to_json(${own}) ELSE ${text} END`;
+}
+
+/** Columns `c0`, `c1`, … as a file's rejected rows have them; a row has no line here, and is JSON. */
+function rejectedRows(
+  base: DatasetManifest,
+  { name, type, fails }: { name: string; type: string; fails: string },
+): string {
+  const fields = base.columns.map((column) => `${quoteText(column.name)}: ${asJson(column)}`);
+  const value = `left(CAST(${quoteName(name)} AS VARCHAR), 100)`;
+  const reason = `${quoteText("'")} || ${value} || ${quoteText(`' does not hold in ${type}`)}`;
+  const cells = ["NULL", "NULL", quoteText(name), reason, `to_json({${fields.join(", ")}})`];
+  const list = cells.map((cell, at) => `CAST(${cell} AS VARCHAR) AS c${at}`);
+  return `SELECT ${list.join(", ")} ${from(base)} WHERE ${fails}`;
 }
 
 function retyped(
   { name, nullable, comment }: Column,
-  { type, onError }: { type: string; onError: "fail" | "null" },
+  { type, onError }: { type: string; onError: Misfits },
 ): Column {
   return { name, type, nullable: nullable || onError === "null", ...(comment !== undefined && { comment }) };
 }

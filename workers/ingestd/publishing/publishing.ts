@@ -1,5 +1,5 @@
 /** The second half of an ingest: the stored file becomes objects, and these a version of the dataset. */
-import { ServiceError } from "../../../runtime/errors/errors.ts";
+import { latestOf } from "../changes/changes.ts";
 import type { Session } from "../engine/engine.ts";
 import {
   type Arrival,
@@ -71,7 +71,7 @@ export function openPublication(task: Task, parts: IngestParts): Publication {
   const newRejects: NewTarget = () => targetIn(undefined);
   let asked: Promise<DatasetManifest | undefined> | undefined;
   const before = () => {
-    asked ??= manifestOf(task.name, task, parts);
+    asked ??= latestOf(task.name, parts.deps, task.requestId);
     return asked;
   };
   const writers = createWriters({ engines, signal: job.signal, newTarget });
@@ -82,7 +82,7 @@ export function openPublication(task: Task, parts: IngestParts): Publication {
   const speculative = createSpeculativeWrites({ engines, signal: job.signal, registered, writers });
   return {
     registered: before,
-    rejectsBefore: () => manifestOf(task.name + rejectsSuffix, task, parts),
+    rejectsBefore: () => latestOf(task.name + rejectsSuffix, parts.deps, task.requestId),
     speculative,
     finish: async (stored, arrival) => {
       const session = await engines.open(job.signal, { measured: true });
@@ -132,7 +132,7 @@ async function finish(session: Session, stored: Stored, work: Work): Promise<Ing
   job.enter("registering");
   task.fileContext.phase("registering");
   const rejectsBefore = task.fileContext.rejectRules.allowed
-    ? await manifestOf(name + rejectsSuffix, task, parts)
+    ? await latestOf(name + rejectsSuffix, parts.deps, task.requestId)
     : undefined;
   const { manifest, unchanged, bytesOut, warnings, rowsReplaced } = await register(
     session,
@@ -156,17 +156,3 @@ async function finish(session: Session, stored: Stored, work: Work): Promise<Ing
 }
 
 const warningsMax = 100;
-
-/** The latest version, or undefined when there is no such dataset. */
-async function manifestOf(
-  name: string,
-  { requestId }: Task,
-  { deps }: IngestParts,
-): Promise<DatasetManifest | undefined> {
-  try {
-    return await deps.peers.catalogd.verbs.manifest({ name }, { requestId });
-  } catch (error) {
-    if (error instanceof ServiceError && error.type === "not_found") return undefined;
-    throw error;
-  }
-}

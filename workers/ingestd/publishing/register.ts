@@ -8,9 +8,10 @@ import {
   isOvertaken,
   isRefusal,
   layObjects,
+  registrationOf,
   type StagedObject,
 } from "../loading/loading.ts";
-import { type Content, modeOf, registrationOf, storeRejects, type Work } from "./rejects.ts";
+import { type Content, modeOf, storeRejects, type Work } from "./rejects.ts";
 
 /** How often a version's number is asked for again when other writers of the name take it before the commit. */
 const attemptsMax = 5;

@@ -6,11 +6,9 @@ import { storageError } from "../../../runtime/durable/durable.ts";
 import { fail, invalidField, ServiceError } from "../../../runtime/errors/errors.ts";
 import { createSlices } from "../../../runtime/scheduling/scheduling.ts";
 import { describe } from "../../../runtime/telemetry/telemetry.ts";
-import { TableName } from "../../catalogd/contract.ts";
 import { csv } from "../csv/csv.ts";
 import {
   createDeadline,
-  type DatasetManifest,
   type IngestAnswer,
   type IngestDeps,
   type IngestInput,
@@ -20,6 +18,7 @@ import {
   type TablePlace,
   type Task,
 } from "../jobs/jobs.ts";
+import { checkRejectsName, refuseOpenRejects } from "../loading/loading.ts";
 import { ndjson } from "../ndjson/ndjson.ts";
 import { parquet } from "../parquet/parquet.ts";
 import { openPublication, type Publication } from "../publishing/publishing.ts";
@@ -37,11 +36,6 @@ export const formats: Record<FormatName, Format> = { csv, ndjson, parquet };
 
 /** Bytes looked at to find format and dialect; a header row must end within them. */
 export const headBytes = 1024 * 1024;
-
-const nameCharactersMax = 128;
-/** Of the name of an open table in its namespace. */
-const tableCharactersMax = 100;
-const isTableName = new RegExp(TableName.pattern ?? "");
 
 /** What a request brings, stored to be read. */
 export interface Received {
@@ -132,19 +126,7 @@ function checkName({ name, on_error: onError, mode, key, evolve }: IngestInput):
     throw invalidField("key", "no meaning without mode=upsert; leave it out");
   if (mode === "upsert" && evolve === true)
     throw invalidField("mode", "upsert takes a file as its dataset is: without evolve=true");
-  if (name.endsWith(rejectsSuffix)) {
-    throw fail(
-      "invalid_name",
-      `names that end with ${rejectsSuffix} are kept for the rejected rows of other datasets`,
-    );
-  }
-  if (onError === "reject" && !isTableName.test(name + rejectsSuffix)) {
-    const most = (name.includes(".") ? tableCharactersMax : nameCharactersMax) - rejectsSuffix.length;
-    throw fail(
-      "invalid_name",
-      `with on_error=reject a name has at most ${most} characters, for ${rejectsSuffix}`,
-    );
-  }
+  if (onError === "reject" || name.endsWith(rejectsSuffix)) checkRejectsName(name);
 }
 
 /** A client may choose the job's id, to follow it while it uploads. */
@@ -194,15 +176,6 @@ function refuseForOpen({ name, input: { evolve } }: Task, { partition, order }: 
     );
 }
 
-/** Rejected rows are a dataset: engines write to an open table of that name. */
-function refuseOpenRejects({ name }: Task, rejects: DatasetManifest | undefined): void {
-  if (rejects?.metadata_location !== undefined)
-    throw fail(
-      "unprocessable",
-      `the rows that on_error=reject sets aside go to the dataset '${name}${rejectsSuffix}', and an open table has this name: rename or drop it first`,
-    );
-}
-
 async function received(
   task: Task,
   { scratch, publication, context, parts, receive }: Entered,
@@ -217,7 +190,7 @@ async function received(
     refuseForOpen(task, layout);
     task.place = { folder, layout };
   }
-  if (fileContext.rejectRules.allowed) refuseOpenRejects(task, await publication.rejectsBefore());
+  if (fileContext.rejectRules.allowed) refuseOpenRejects(task.name, await publication.rejectsBefore());
   await scratch.enter();
   job.enter("receiving");
   fileContext.registered = publication.registered;

@@ -117,6 +117,18 @@ export const UpsertRows = closed({
   }),
   ...timeout,
 });
+export const Retyping = closed({
+  column: t.String({ minLength: 1, maxLength: 1024 }),
+  type: t.String({ minLength: 1, maxLength: 65_536 }),
+  on_error: t.Optional(
+    t.Union([t.Literal("fail"), t.Literal("null"), t.Literal("reject")], {
+      description:
+        "`null`: such values become NULL. `reject`: rows with such a value become `<name>__rejects`, each as JSON.",
+    }),
+  ),
+  max_rejects: t.Optional(t.Integer({ minimum: 0 })),
+  ...changing,
+});
 export const RowsChanged = closed({
   /** The version with the change; the latest one where nothing was to change, or with `dry_run`. */
   manifest: Manifest,
@@ -124,6 +136,11 @@ export const RowsChanged = closed({
   rows_matched: t.Optional(
     t.Integer({ description: "Absent where an update that was done before a restart is asked for again." }),
   ),
+  rows_rejected: t.Optional(
+    t.Integer({ description: "With on_error=reject: rows that went, or would go, to the rejected ones." }),
+  ),
+  /** The dataset that has them, when there are any. */
+  rejects: t.Optional(TableName),
   objects_removed: t.Integer(),
   objects_added: t.Integer({ description: "Written anew, with the rows that stay; with dry_run 0." }),
   elapsed_ms: t.Number(),

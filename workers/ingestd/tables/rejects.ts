@@ -48,7 +48,8 @@ const rejectColumns = [
 export interface Origin {
   /** As the client calls the file, when it says. */
   file: string | undefined;
-  job: string;
+  /** None of a change of rows. */
+  job: string | undefined;
   /** The version of the dataset that has the rows which were not rejected. */
   version: number;
 }
@@ -59,9 +60,10 @@ export function rejectsQuery(relation: string | undefined, { file, job, version 
   const columns = rejectColumns.map(
     ({ name, type }, index) => `${value(index)}::${type} AS ${quoteName(name)}`,
   );
+  const text = (given: string | undefined) => (given === undefined ? "NULL" : quoteText(given));
   const origin = [
-    `${file === undefined ? "NULL" : quoteText(file)}::VARCHAR AS file`,
-    `${quoteText(job)}::VARCHAR AS job`,
+    `${text(file)}::VARCHAR AS file`,
+    `${text(job)}::VARCHAR AS job`,
     `${version}::BIGINT AS version`,
   ];
   const from = relation === undefined ? "WHERE false" : `FROM ${relation} ORDER BY "line", "byte"`;

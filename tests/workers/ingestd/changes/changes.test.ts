@@ -280,6 +280,63 @@ describe("retype", () => {
     expect(await stack.rows("SELECT code FROM \"codes@2\" WHERE code = 'abc'")).toEqual([{ code: "abc" }]);
   });
 
+  test("sets rows aside whose value does not hold, by one commit; each is there, as JSON", async () => {
+    const odd = `it's "ë`;
+    for (const [id, code] of [
+      [2, 'q"y'],
+      [3, "z"],
+      [1, "7"],
+    ] as const) {
+      const row = { id, [odd]: code, d: 0.5, t: "2024-01-31T10:00:00Z", n: [{ a: null, b: "x" }] };
+      const { error } = await stack.ingest("aside", JSON.stringify(row), "&mode=append&format=ndjson");
+      expect(error.message).toBe("");
+    }
+    await stack.verbs.updateRows({ name: "aside", set: { d: "'nan'::DOUBLE" }, where: "id < 3" });
+    const asked = { name: "aside", column: odd, type: "BIGINT", on_error: "reject" as const };
+    const dry = await stack.verbs.retype({ ...asked, dry_run: true });
+    expect([dry.rows_matched, dry.rows_rejected, dry.manifest.version]).toEqual([3, 2, 4]);
+    await expect(stack.verbs.retype({ ...asked, max_rejects: 1 })).rejects.toMatchObject({
+      type: "rejected_rows",
+      details: { rows_rejected: 2 },
+    });
+    expect((await stack.catalogd.list({})).datasets.map(({ name }) => name)).not.toContain("aside__rejects");
+    const answer = await stack.verbs.retype(asked);
+    const { version } = answer.manifest;
+    expect(answer).toMatchObject({ rows_rejected: 2, rejects: "aside__rejects", manifest: { row_count: 1 } });
+    expect(await stack.rows(`SELECT id, "${odd.replaceAll('"', '""')}" AS code FROM aside`)).toEqual([
+      { id: 1, code: 7 },
+    ]);
+    const set = await stack.rows(
+      'SELECT line, "column", reason, text, file, job, version FROM aside__rejects ORDER BY text',
+    );
+    expect(set.map(({ text, ...each }) => ({ ...each, row: JSON.parse(String(text)) }))).toEqual(
+      [
+        [2, 'q"y'],
+        [3, "z"],
+      ].map(([id, code]) => ({
+        ...{
+          line: null,
+          column: odd,
+          reason: `'${code}' does not hold in BIGINT`,
+          file: null,
+          job: null,
+          version,
+        },
+        row: {
+          id,
+          [odd]: code,
+          d: id === 2 ? "nan" : 0.5,
+          t: "2024-01-31 10:00:00+00",
+          n: [{ a: null, b: "x" }],
+        },
+      })),
+    );
+    // Rows of another change come besides.
+    await stack.verbs.retype({ ...asked, column: "d", type: "BIGINT" });
+    expect(await stack.rows("SELECT count(*)::INTEGER AS n FROM aside__rejects")).toEqual([{ n: 3 }]);
+    expect(await stack.leftovers()).toEqual([]);
+  });
+
   test("a fraction is no whole number, and every value is a text", async () => {
     await stack.ingest("halves", "x\n1.5\n2.0\n");
     await expect(stack.verbs.retype({ name: "halves", column: "x", type: "BIGINT" })).rejects.toThrow(
@@ -371,7 +428,10 @@ test("with an Idempotency-Key a change is made once", async () => {
 });
 
 describe("bad input", () => {
-  beforeAll(() => three("bad"));
+  beforeAll(async () => {
+    await three("bad");
+    await stack.ingest("bads", "a\n1\n1,2\n", "&on_error=reject");
+  });
   test.each<[string, string, object, string, string]>([
     ["no such dataset", "nothing/delete", { where: "true" }, "not_found", "nothing"],
     ["no condition", "bad/delete", {}, "invalid_field", "where"],
@@ -452,6 +512,27 @@ describe("bad input", () => {
       { column: "idd", type: "DATE" },
       "unprocessable",
       "did you mean id",
+    ],
+    [
+      "rejects of rejects",
+      "bads__rejects/retype",
+      { column: "text", type: "DATE", on_error: "reject" },
+      "invalid_name",
+      "kept for the rejected rows",
+    ],
+    [
+      "a limit of rejects without them",
+      "bad/retype",
+      { column: "id", type: "DATE", max_rejects: 1 },
+      "invalid_field",
+      "on_error=reject",
+    ],
+    [
+      "another on_error",
+      "bad/retype",
+      { column: "id", type: "DATE", on_error: "skip" },
+      "invalid_field",
+      "on_error",
     ],
     ["an unknown field", "bad/retype", { column: "id", type: "DATE", using: "x" }, "unknown_field", "using"],
   ])("%s", async (_name, path, body, type, text) => {

@@ -186,6 +186,27 @@ describe("retype", () => {
     await stack.append("open.codes", "id,name\n77,770\n");
     expect(await ids("open.codes", "name = 770")).toEqual([77]);
   });
+
+  test("rows with values that do not hold are set aside, without those that engines deleted", async () => {
+    await three("aside");
+    await deletePositions("aside", [[await fileOf("aside", 2), 1]]);
+    await stack.verbs.updateRows({ name: "open.aside", set: { name: "id" }, where: "id > 7" });
+    const asked = { name: "open.aside", column: "name", type: "BIGINT", on_error: "reject" as const };
+    // An engine's file comes between.
+    stack.beforeCommit(() =>
+      commitFile("aside", "SELECT 50::BIGINT AS id, 'late' AS name", { ids: "{id: 1, name: 2}" }),
+    );
+    const answer = await stack.verbs.retype(asked);
+    expect(answer).toMatchObject({ rows_rejected: 5, rejects: "open.aside__rejects" });
+    expect(await ids("open.aside")).toEqual([3, 6, 8, 9]);
+    const set = await stack.rows(
+      "SELECT text->>'id' AS id, text->>'name' AS name, version FROM open.aside__rejects ORDER BY id::INT",
+    );
+    expect(set.map(({ id, name }) => `${id} ${name}`)).toEqual(["1 a", "4 a", "5 b", "7 a", "50 late"]);
+    expect(new Set(set.map(({ version }) => version))).toEqual(new Set([answer.manifest.version]));
+    expect((await stack.load("aside")).snapshots.at(-1).summary).toMatchObject({ "total-records": "4" });
+    expect(await stack.leftovers()).toEqual([]);
+  });
 });
 
 describe("update and upsert", () => {
