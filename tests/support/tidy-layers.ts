@@ -67,8 +67,22 @@ const owners: readonly (readonly [RegExp, readonly string[]])[] = [
     /^@duckdb\/node-api$/,
     ["workers/ingestd/engine/duckdb.ts", "workers/queryd/engine/duckdb.ts", "scripts/doctor/toolchain.ts"],
   ],
-  [/^hyparquet-writer$/, ["workers/catalogd/manifests/manifest.ts", "workers/observerd/dataset/rows.ts"]],
-  [/^hyparquet$/, ["workers/catalogd/manifests/manifest.ts", "runtime/parquet/parquet.ts"]],
+  [
+    /^hyparquet-writer$/,
+    [
+      "workers/catalogd/manifests/manifest.ts",
+      "workers/catalogd/deletes/position-deletes.ts",
+      "workers/observerd/dataset/rows.ts",
+    ],
+  ],
+  [
+    /^hyparquet$/,
+    [
+      "workers/catalogd/manifests/manifest.ts",
+      "workers/catalogd/deletes/position-deletes.ts",
+      "runtime/parquet/parquet.ts",
+    ],
+  ],
   [/^faiss-node$/, ["workers/vectord/native/faiss.ts", "scripts/faiss/probe.ts"]],
   [/^usearch$/, ["workers/vectord/native/usearch.ts", "scripts/doctor/toolchain.ts"]],
   [/^@duckdb\/node-bindings$/, ["workers/queryd/engine/memory.ts"]],

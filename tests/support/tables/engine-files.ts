@@ -12,6 +12,8 @@ export interface EngineFiles {
   write: (key: string, select: string, ids?: string) => Promise<{ rows: number; bytes: number }>;
   /** In the table's `data/`, as a snapshot adds it. */
   file: (location: string, select: string, ids?: string) => Promise<AddedFile>;
+  /** Values of the rows of a file at this address. */
+  rows: (address: string) => Promise<unknown[][]>;
   close: () => void;
 }
 
@@ -27,6 +29,23 @@ export function deletionVector(positions: readonly number[]): Buffer {
   ends.writeUInt32BE(vector.length);
   ends.writeUInt32BE(Bun.hash.crc32(vector), 4);
   return Buffer.concat([ends.subarray(0, 4), vector, ends.subarray(4)]);
+}
+
+/** A Puffin file of a deletion vector of this data file; where the vector is in it as well. */
+export function puffin(of: string, vector: Uint8Array): { bytes: Buffer; offset: number } {
+  const magic = Buffer.from("PFA1");
+  const blob = {
+    ...{ type: "deletion-vector-v1", fields: [], "snapshot-id": -1, "sequence-number": -1 },
+    ...{ offset: magic.length, length: vector.length },
+    properties: { "referenced-data-file": of, cardinality: "1" },
+  };
+  const footer = Buffer.from(JSON.stringify({ blobs: [blob] }));
+  const length = Buffer.alloc(8);
+  length.writeInt32LE(footer.length);
+  return {
+    bytes: Buffer.concat([magic, vector, magic, footer, length, magic]),
+    offset: magic.length,
+  };
 }
 
 export async function createEngineFiles(
@@ -49,6 +68,8 @@ export async function createEngineFiles(
       const path = `f${made + 1}.parquet`;
       return { path, ...(await write(`${inWarehouse(location)}/data/${path}`, select, ids)) };
     },
+    rows: async (address) =>
+      (await db.runAndReadAll(`FROM read_parquet('${address.slice("file://".length)}')`)).getRows(),
     close: () => {
       db.closeSync();
       home.remove();

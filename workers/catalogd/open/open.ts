@@ -27,7 +27,7 @@ import type { Namespaces } from "./namespaces.ts";
 import { openDataset } from "./opened.ts";
 import { planFiles, type TableFiles } from "./plan.ts";
 import { objectsBelow } from "./purge.ts";
-import { isElsewhere, relocate } from "./relocation.ts";
+import { checkIsHere, isElsewhere, relocate } from "./relocation.ts";
 import {
   type Asking,
   type ChangeOf,
@@ -72,6 +72,8 @@ export interface OpenTables {
   ) => Promise<Loaded>;
   /** All of them, or none. */
   commit: (changes: readonly TableChange[], asking: Asking) => Promise<Loaded[]>;
+  /** The same for an engine, which has to know where files are. */
+  commitOfEngine: (changes: readonly TableChange[], asking: Asking) => Promise<Loaded[]>;
   drop: (table: Identifier, purge: boolean, asking: Asking) => Promise<void>;
   rename: (names: { from: Identifier; to: Identifier }, asking: Asking) => Promise<void>;
   /** The files of a version, for whoever reads its rows. Throws `unsupported_table` and `corrupt`. */
@@ -134,13 +136,18 @@ const insideOf = (state: State): Inside => ({
 export function createOpenTables(deps: OpenDeps): OpenTables {
   const state = createState(deps);
   const turns = createTurns(state.inTurn, deps.clock);
-  const commit: OpenTables["commit"] = (changes, asking) =>
+  const commit = (
+    changes: readonly TableChange[],
+    asking: Asking,
+    check: (table: Identifier) => Promise<void> = async () => {},
+  ): Promise<Loaded[]> =>
     state.inTurn(
       changes.map(({ identifier }) => nameOf(identifier)),
       async () => {
         const prepared: (ChangeOf & { metadata: TableMetadata })[] = [];
         for (const change of changes) {
           await relocate(state, nameOf(change.identifier), asking);
+          await check(change.identifier);
           prepared.push(await changedTable(state, change, asking));
         }
         const versions = await state.commitAll(prepared, asking);
@@ -154,12 +161,14 @@ export function createOpenTables(deps: OpenDeps): OpenTables {
     load: async (table, asking) => {
       await broughtHere(state, await liveHead(state, table, asking.requestId), asking);
       const head = await liveHead(state, table, asking.requestId);
+      await checkIsHere(state, table);
       return loadedOf(head, await state.files.read(head.metadata_location));
     },
     check: async (table, requestId) => void (await liveHead(state, table, requestId)),
     create: (namespace, asked, asking) => createTable(state, { namespace, asked }, asking),
     register: (asked, asking) => registerTable(state, asked, asking),
     commit,
+    commitOfEngine: (changes, asking) => commit(changes, asking, (table) => checkIsHere(state, table)),
     drop: (table, purge, asking) => dropTable(state, { table, purge }, asking),
     rename: (names, asking) => renameTable(state, names, asking),
     files: (version) => planFiles(state, version),

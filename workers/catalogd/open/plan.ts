@@ -1,7 +1,7 @@
 /** The files of a version of an open table, as whoever reads its rows takes them. */
 import pMap from "p-map";
 import { fail, ServiceError } from "../../../runtime/errors/errors.ts";
-import { positionsIn } from "../deletion-vectors/deletion-vectors.ts";
+import { positionsIn } from "../deletes/deletes.ts";
 import { rowIdsFormat, type TableMetadata } from "../iceberg/iceberg.ts";
 import { columnsOf, currentSchema } from "../table-columns/table-columns.ts";
 import {

@@ -87,6 +87,8 @@ export interface State {
   /** Where open tables are. Throws `ForbiddenException` where there is no such bucket. */
   warehouse: () => Promise<Place>;
   roots: () => Promise<readonly Root[]>;
+  /** Whether a bucket was somewhere else before. */
+  isMoved: () => Promise<boolean>;
   /** Where tables may be, the warehouse first, and the places of all other tables than the one of this name. */
   homes: (except: string | undefined) => Promise<Homes>;
   /** Where files of a table may be: its own places, and what the operator allows besides. */
@@ -155,6 +157,10 @@ export function createState(deps: OpenDeps): State {
     registry,
     files,
     roots,
+    isMoved: async () => {
+      const all = await roots();
+      return new Set(all.map(({ bucket }) => bucket)).size < all.length;
+    },
     warehouse,
     namespaces: createNamespaces(storage),
     reader: createSnapshotFiles(storage, roots),

@@ -166,7 +166,7 @@ function changingRoutes(deps: TableDeps): Route[] {
         const id = writable(deps, identifierOf(asked));
         if (!open.has(id)) checkNamePart("table", id.name);
         const change = changeFrom(id, await bodyOf(asked.request));
-        const [made] = await open.commit([change], askingOf(asked));
+        const [made] = await open.commitOfEngine([change], askingOf(asked));
         if (!made) throw new Error("a commit of one table made none");
         return answer(
           { "metadata-location": made.location, metadata: made.metadata },
@@ -209,7 +209,7 @@ function changingRoutes(deps: TableDeps): Route[] {
         const names = changes.map(({ identifier }) => `${identifier.namespace}.${identifier.name}`);
         if (new Set(names).size < names.length)
           throw refusals.badRequest("A transaction changes each table once");
-        await open.commit(changes, askingOf(asked));
+        await open.commitOfEngine(changes, askingOf(asked));
         return nothing();
       },
     },

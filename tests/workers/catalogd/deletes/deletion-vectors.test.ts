@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { positionsIn } from "../../../../workers/catalogd/deletion-vectors/deletion-vectors.ts";
+import { positionsIn } from "../../../../workers/catalogd/deletes/deletion-vectors.ts";
 
 /** A blob as Puffin's specification has it: length, magic, bitmaps, checksum. */
 function blobOf(bitmaps: Uint8Array): Uint8Array {
