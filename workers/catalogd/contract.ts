@@ -23,6 +23,7 @@ export const {
   DefinitionName,
   definitionFields,
   Expired,
+  ExpiryAsked,
   Manifest,
   SavedQuery,
   Summary,
@@ -147,18 +148,7 @@ export const catalogd = contract("catalogd", {
     summary:
       "Removes versions that are beyond the latest `keep_versions` and were replaced more than `older_than_days` ago, and the objects that no version names any more.",
     params: Name,
-    body: closed({
-      keep_versions: t.Integer({ minimum: 1, maximum: versionMax }),
-      older_than_days: t.Number({ minimum: 0, maximum: 36_500 }),
-      max_versions: t.Optional(
-        t.Integer({
-          minimum: 1,
-          maximum: versionMax,
-          description: "Of more versions the earliest go, however late they were replaced.",
-        }),
-      ),
-      ...dryRun,
-    }),
+    body: ExpiryAsked,
     reply: Expired,
   }),
   changes: get("/catalog/changes", {

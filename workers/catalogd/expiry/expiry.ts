@@ -185,7 +185,7 @@ async function firstKept({ history, clock }: ExpiryDeps, asked: Asked): Promise<
 /** Snapshots of an open table, by the table's own rules or by those that are asked for. */
 async function expireSnapshots(
   { registry, store, retention, clock }: ExpiryDeps,
-  { name, first, keep_versions, older_than_days, dry_run = false }: Asked & { first: number },
+  { name, first, keep_versions, older_than_days, table_rules, dry_run = false }: Asked & { first: number },
   context: RemovalCall,
 ): Promise<Gone | undefined> {
   const head = registry.head(name, true);
@@ -193,7 +193,10 @@ async function expireSnapshots(
   const numbers = Array.from({ length: head.version - first }, (_, at) => first + at);
   const read = await pMap(numbers, (number) => store.read(name, number), { concurrency: manifestsAtOnce });
   const versions = [...read, head].filter((each): each is OpenVersion => !isDamaged(each) && isOpen(each));
-  const rules = { keepSnapshots: keep_versions, olderThanMs: older_than_days * dayMs, now: clock.now() };
+  const rules = {
+    ...{ keepSnapshots: keep_versions, olderThanMs: older_than_days * dayMs, now: clock.now() },
+    ownRules: table_rules ?? true,
+  };
   return retention.expire(head, { ...rules, dryRun: dry_run, versions }, context);
 }
 

@@ -6,6 +6,8 @@ export interface Policy {
   keepSnapshots: number;
   olderThanMs: number;
   now: number;
+  /** Whether properties keep snapshots. */
+  ownRules: boolean;
   /** Ids of snapshots that are needed besides. */
   needed: ReadonlySet<string>;
 }
@@ -19,14 +21,18 @@ export interface Going {
  * As Iceberg's own expiry has it (spec, "Snapshot Retention Policy"): of a branch its latest snapshots by number and by age,
  * of a tag its one; a branch or tag beyond its age goes, but `main`; what no branch has is kept by its age.
  */
-export function goingFrom(table: TableMetadata, { keepSnapshots, olderThanMs, now, needed }: Policy): Going {
+export function goingFrom(
+  table: TableMetadata,
+  { keepSnapshots, olderThanMs, now, ownRules, needed }: Policy,
+): Going {
+  const own = (value: unknown) => (ownRules ? countOf(value) : undefined);
   const number = (name: string, otherwise: number) =>
-    countOf(table.properties[`history.expire.${name}`]) ?? otherwise;
+    own(table.properties[`history.expire.${name}`]) ?? otherwise;
   const [count, age] = [
     number("min-snapshots-to-keep", keepSnapshots),
     number("max-snapshot-age-ms", olderThanMs),
   ];
-  const refAge = number("max-ref-age-ms", Number.POSITIVE_INFINITY);
+  const refAge = countOf(table.properties["history.expire.max-ref-age-ms"]) ?? Number.POSITIVE_INFINITY;
   const byId = new Map(table.snapshots.map((snapshot) => [String(snapshot["snapshot-id"]), snapshot]));
   const ageOf = (snapshot: Snapshot) => now - snapshot["timestamp-ms"];
   const isOver = (name: string, ref: SnapshotRef) => {
@@ -44,8 +50,8 @@ export function goingFrom(table: TableMetadata, { keepSnapshots, olderThanMs, no
     const id = String(ref["snapshot-id"]);
     kept.add(id);
     if (ref.type !== "branch") continue;
-    const least = countOf(ref["min-snapshots-to-keep"]) ?? count;
-    const oldest = countOf(ref["max-snapshot-age-ms"]) ?? age;
+    const least = own(ref["min-snapshots-to-keep"]) ?? count;
+    const oldest = own(ref["max-snapshot-age-ms"]) ?? age;
     let at = 0;
     let holds = true;
     for (const snapshot of ancestorsOf(byId, id)) {

@@ -17,6 +17,7 @@ export interface Asked {
   keepSnapshots: number;
   olderThanMs: number;
   now: number;
+  ownRules: boolean;
   dryRun: boolean;
   /** The versions of the chain that stay. */
   versions: readonly OpenVersion[];
@@ -132,11 +133,11 @@ async function neededBy(
 async function planned(
   inside: Inside,
   head: OpenVersion,
-  { keepSnapshots, olderThanMs, now, needed }: Asked & { needed: ReadonlySet<string> },
+  { keepSnapshots, olderThanMs, now, ownRules, needed }: Asked & { needed: ReadonlySet<string> },
 ): Promise<{ going: Going; files: Gone["files"] }> {
   const table = await inside.metadata(head.metadata_location);
   if (isKeeping(table)) return { going: { snapshots: [], refs: [] }, files: [] };
-  const going = goingFrom(table, { keepSnapshots, olderThanMs, now, needed });
+  const going = goingFrom(table, { keepSnapshots, olderThanMs, now, ownRules, needed });
   if (going.snapshots.length === 0) return { going, files: [] };
   const places = inside.within(head.locations);
   const gone = new Set(going.snapshots);

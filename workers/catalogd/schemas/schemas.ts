@@ -1,6 +1,7 @@
 /** What datasets, versions and objects are, as catalogd takes and gives them. */
 import type { Static } from "@sinclair/typebox";
 import { closed, t } from "../../../runtime/contract/contract.ts";
+import { versionMax } from "./expiry.ts";
 import { ColumnStatistics, Count, FieldId } from "./statistics.ts";
 
 export {
@@ -14,6 +15,7 @@ export {
   viewIn,
 } from "./definitions.ts";
 
+export { dryRun, ExpiryAsked, versionMax } from "./expiry.ts";
 export { TableFiles, TableLayout } from "./open-tables.ts";
 export { ColumnStatistics };
 
@@ -79,8 +81,6 @@ export const RowOperation = t.Union([
   t.Literal("upsert"),
   t.Literal("retype"),
 ]);
-/** The highest number that a version can have: eight digits keep the keys of manifests in order. */
-export const versionMax = 99_999_999;
 
 export const registration = {
   name: DatasetName,
@@ -263,10 +263,6 @@ export const read = {
   query: closed(which),
   reply: Manifest,
   etag: etagOf,
-};
-
-export const dryRun = {
-  dry_run: t.Optional(t.Boolean({ description: "Says what would go, and removes nothing." })),
 };
 
 /** Objects that were removed, or would be; beyond 10,000 they are counted. */

@@ -18,7 +18,7 @@ export { baseOf, latestOf } from "./base.ts";
 export { rowDifference } from "./difference.ts";
 export { askRows, type Reading } from "./reading.ts";
 export { laidAnew } from "./rewrite.ts";
-export { deletion, retyping, update } from "./statements.ts";
+export { deletion, retyping, rewriting, update } from "./statements.ts";
 export { upsert } from "./upsert.ts";
 
 type RowsChanged = ReplyOf<Ingestd["endpoints"]["deleteRows"]>;
@@ -86,8 +86,11 @@ export async function changeRows(
           operation: plan.operation,
           beside: aside?.(rewriting),
           columns: (now) => planOf(now).columns,
-          count: async (now, objects) =>
-            Number((await counted(rewriting, planOf(now.manifest), now, objects)).matched),
+          count: async (now, objects) => {
+            const { only, ...asked } = planOf(now.manifest);
+            if (only) return objects.filter(({ key }) => only.has(key)).length;
+            return Number((await counted(rewriting, asked, now, objects)).matched);
+          },
           evaluate: (now, object) =>
             evaluate(rewriting, { plan: planOf(now.manifest), base: now, object, dryRun }),
         },
@@ -120,7 +123,9 @@ async function evaluate(
   { plan, base, object, dryRun }: { plan: Change; base: Base; object: RowFile; dryRun: boolean },
 ) {
   const version = versionName(base.manifest);
-  const found = await counted(rewriting, plan, base, [object]);
+  const found = plan.only
+    ? { matched: plan.only.has(object.key) ? object.row_count : 0 }
+    : await counted(rewriting, plan, base, [object]);
   const matched = Number(found.matched);
   plan.check(found);
   const isGone = plan.removes && matched === object.row_count;

@@ -21,6 +21,8 @@ export interface Change {
   removes: boolean;
   /** The rows of an object that are set aside: with text in the order of the columns of rejected rows. */
   rejected?: string;
+  /** Files that are written anew whatever their rows are, and no others. */
+  only?: ReadonlySet<string>;
 }
 
 /** What becomes of values that do not hold in another type. */
@@ -100,6 +102,20 @@ export function update(
       return `SELECT ${[...columns, ...(rowIds ? ["_row_id", updated] : [])].join(", ")} ${from(base)}`;
     },
     removes: false,
+  };
+}
+
+/** The files of these keys with the rows that a query shows, and nothing else that they held. */
+export function rewriting(base: DatasetManifest, only: ReadonlySet<string>): Change {
+  return {
+    operation: "update",
+    expressions: [],
+    columns: base.columns,
+    count: `SELECT count(*) AS matched ${from(base)}`,
+    check: () => {},
+    rest: () => `SELECT * ${from(base)}`,
+    removes: false,
+    only,
   };
 }
 

@@ -1,13 +1,14 @@
-/** A dataset without a subject: its rows go from the latest version, and every earlier version that has them goes. */
+/** A dataset without a subject: its rows go from the latest version, with what files hide, and every earlier version that has either. */
 import type { ErasureReport } from "../../../runtime/contract/contract.ts";
 import { removedAt, reportOf } from "../../../runtime/erasure/erasure.ts";
 import { ServiceError } from "../../../runtime/errors/errors.ts";
 import { quoteText } from "../../../runtime/sql/sql.ts";
-import { changeRows, deletion } from "../changes/changes.ts";
+import { changeRows, deletion, rewriting } from "../changes/changes.ts";
 import { isOfDocuments } from "../documents/documents.ts";
 import type { DatasetManifest } from "../jobs/jobs.ts";
 import type { Call } from "./erasure.ts";
-import { documentsOf, mentions, rowsOf } from "./finding.ts";
+import { documentsOf, isNotRead, mentions, rowsOf } from "./finding.ts";
+import { filesThatHide, filesThatStay } from "./hidden.ts";
 
 /** Longest wait for the removal of what an expiry lists, in milliseconds. */
 const removalTimeoutMs = 30 * 60 * 1000;
@@ -21,17 +22,34 @@ export async function eraseFromDataset(name: string, call: Call): Promise<Erasur
   const place = `catalogd/${name}`;
   const named = namesIn(manifest, call);
   const matched = await rowsOf(manifest, subject, reading);
-  if (matched === undefined)
-    return reportOf(named, {
-      removed: [],
-      left: [unreadable(name, manifest.version)],
-    });
+  if (typeof matched === "string")
+    return reportOf(named, { removed: [], left: [unreadable(manifest, matched)] });
   const documents =
     matched > 0 && isOfDocuments(manifest) ? await documentsOf(manifest, subject, reading) : [];
   const what = documents.length > 0 ? "documents" : "rows";
   const rows = removedAt(place, what, documents.length || matched);
   if (matched > 0 && !dryRun) await removeRows(name, documents, call);
-  return reportOf(named, rows, await expireVersions(name, call, matched > 0));
+  const hidden = await eraseHidden(name, call);
+  const isIn = matched > 0 || hidden.removed.length > 0;
+  return reportOf(named, rows, hidden, await expireVersions(name, call, isIn));
+}
+
+/** Of the version that is the latest now. A table that is read here and not written keeps them, which is told. */
+async function eraseHidden(name: string, call: Call): Promise<ErasureReport> {
+  const manifest = await manifestOf(name, call);
+  if (!manifest) return reportOf();
+  const keys = await filesThatHide(manifest, call);
+  const report = removedAt(`catalogd/${name}`, "files with rows or columns that no query shows", keys.size);
+  if (keys.size === 0 || call.dryRun) return report;
+  try {
+    await change(name, (base) => rewriting(base, keys), call);
+    return report;
+  } catch (cause) {
+    if (!isNotRead(cause)) throw cause;
+    const why = `${keys.size} files hold it where no query shows it, and are not written here: ${cause.message}`;
+    const remedy = "rewrite them with the engine that wrote them, then erase again";
+    return { removed: [], left: [{ place: `catalogd/${name}`, why, remedy }] };
+  }
 }
 
 /** Of a dataset that was dropped: its versions could be brought back. */
@@ -53,14 +71,18 @@ async function manifestOf(
 
 /** A document is about one person: all of its chunks go, also those that do not name the subject. */
 async function removeRows(name: string, documents: readonly string[], call: Call): Promise<void> {
-  const { parts, requestId, signal, lifetime, subject } = call;
   const inDocuments = `document IN (${documents.map(quoteText).join(", ")})`;
-  await changeRows(
-    { name },
-    (base) => deletion(base, documents.length > 0 ? inDocuments : mentions(base, subject)),
-    { context: { requestId, signal }, parts, lifetime },
+  await change(
+    name,
+    (base) => deletion(base, documents.length > 0 ? inDocuments : mentions(base, call.subject)),
+    call,
   );
 }
+
+const change = (name: string, planOf: Parameters<typeof changeRows>[1], call: Call) => {
+  const { parts, requestId, signal, lifetime } = call;
+  return changeRows({ name }, planOf, { context: { requestId, signal }, parts, lifetime });
+};
 
 /** `isIn`: the version that is the latest now has just lost such rows, so that those before it have them. */
 async function expireVersions(name: string, call: Call, isIn: boolean): Promise<ErasureReport> {
@@ -72,22 +94,37 @@ async function expireVersions(name: string, call: Call, isIn: boolean): Promise<
   for (const version of holds ? [] : earlier) {
     const manifest = await manifestOf(name, call, version);
     const matched = manifest ? await rowsOf(manifest, subject, reading) : 0;
-    if (matched === undefined) unread.push(unreadable(name, version));
-    else if (matched > 0) holds = true;
+    if (manifest && typeof matched === "string") unread.push(unreadable(manifest, matched));
+    else if (Number(matched) > 0) holds = true;
     if (holds) break;
   }
-  if (!holds) return { removed: [], left: unread };
+  if (!holds) return { removed: [], left: [...unread, ...(await staying(name, call, []))] };
   const expired = await verbs.expire(
-    { name, keep_versions: 1, older_than_days: 0, dry_run: dryRun },
+    { name, keep_versions: 1, older_than_days: 0, table_rules: false, dry_run: dryRun },
     { signal, requestId, timeoutMs: removalTimeoutMs },
   );
-  return reportOf(removedAt(`catalogd/${name}`, "earlier versions", expired.versions.length));
+  const going = expired.objects.map(({ key }) => key);
+  return reportOf(removedAt(`catalogd/${name}`, "earlier versions", expired.versions.length), {
+    removed: [],
+    left: await staying(name, call, going),
+  });
 }
 
-const unreadable = (name: string, version: number) => ({
+/** Files of an open table that hold it and are of no version: a snapshot of a branch or a tag has them, or nothing has. */
+async function staying(name: string, call: Call, going: readonly string[]): Promise<ErasureReport["left"]> {
+  const manifest = await manifestOf(name, call);
+  const keys = manifest ? await filesThatStay(manifest, new Set(going), call) : [];
+  return keys.map((key) => ({
+    place: key,
+    why: `it holds it, and the latest version of ${name} does not have it: a branch or a tag does, gc.enabled forbids its removal, or a writer left it less than a day ago`,
+    remedy: "drop the branch or tag, or remove the file, then erase again",
+  }));
+}
+
+const unreadable = ({ name, version }: Pick<DatasetManifest, "name" | "version">, why: string) => ({
   place: `catalogd/${name}`,
-  why: `objects of version ${version} cannot be read, so that it is not known what they hold`,
-  remedy: `restore them, or let the version go by POST /v1/catalog/expire/${name}; then erase again`,
+  why: `version ${version} cannot be read, so that it is not known what it holds: ${why}`,
+  remedy: `make it readable, or let the version go by POST /v1/catalog/expire/${name}; then erase again`,
 });
 
 /** Numbers of the versions before the latest that hold something. */

@@ -6,7 +6,10 @@ import { askRows, type Reading } from "../changes/changes.ts";
 import type { DatasetManifest } from "../jobs/jobs.ts";
 
 /** SQL that is true for a row of which any value, as text, names the subject. */
-export const mentions = ({ columns }: Pick<DatasetManifest, "columns">, { pattern }: Subject): string =>
+export const mentions = (
+  { columns }: { columns: readonly { name: string }[] },
+  { pattern }: Pick<Subject, "pattern">,
+): string =>
   columns
     .map(({ name }) => {
       const text = `nfc_normalize(CAST(${quoteName(name)} AS VARCHAR))`;
@@ -17,19 +20,24 @@ export const mentions = ({ columns }: Pick<DatasetManifest, "columns">, { patter
 const versionOf = ({ name, version }: DatasetManifest): string =>
   [...name.split(".").slice(0, -1), `${name.split(".").at(-1)}@${version}`].map(quoteName).join(".");
 
-/** Rows of this version that name the subject; undefined for a version that cannot be read any more. */
+/** What an open table is refused with that is damaged, or written in a way that is not read here. */
+const notRead = new Set(["corrupt", "unsupported_table", "unprocessable"]);
+export const isNotRead = (cause: unknown): cause is ServiceError =>
+  cause instanceof ServiceError && notRead.has(cause.type);
+
+/** Rows of this version that name the subject; why, for a version that cannot be read. */
 export async function rowsOf(
   manifest: DatasetManifest,
   subject: Subject,
   reading: Reading,
-): Promise<number | undefined> {
+): Promise<number | string> {
   if (manifest.row_count === 0 && manifest.metadata_location === undefined) return 0;
   const sql = `SELECT count(*) AS n FROM ${versionOf(manifest)} WHERE ${mentions(manifest, subject)}`;
   try {
     const [row] = await askRows(reading, sql);
     return Number(row?.n);
   } catch (cause) {
-    if (cause instanceof ServiceError && cause.type === "corrupt") return undefined;
+    if (isNotRead(cause)) return cause.message;
     throw cause;
   }
 }

@@ -161,6 +161,14 @@ const policies: [name: string, table: object, policy: object, snapshots: number[
     { refs: { main }, properties: { "history.expire.min-snapshots-to-keep": "3" } },
     ...([{}, [1], []] as [object, number[], string[]]),
   ],
+  [
+    "nothing by rules of its own that do not count",
+    {
+      refs: { main: { ...main, "min-snapshots-to-keep": 9 } },
+      properties: { "history.expire.min-snapshots-to-keep": "3" },
+    },
+    ...([{ ownRules: false }, [1, 2, 3], []] as [object, number[], string[]]),
+  ],
   ["main, however old", { refs: { main: { ...main, "max-ref-age-ms": 1 } } }, {}, [1, 2, 3], []],
   ["what no branch has, by its age", { refs: {} }, { olderThanMs: 15 }, [1, 2, 3], []],
   [
@@ -174,6 +182,7 @@ for (const [name, table, policy, snapshots, refs] of policies)
     const whole = { properties: {}, snapshots: line, ...table } as unknown as TableMetadata;
     const going = goingFrom(whole, {
       keepSnapshots: 1,
+      ownRules: true,
       olderThanMs: 0,
       now: 0,
       needed: new Set(),
