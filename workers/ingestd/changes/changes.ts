@@ -86,11 +86,8 @@ export async function changeRows(
           operation: plan.operation,
           beside: aside?.(rewriting),
           columns: (now) => planOf(now).columns,
-          count: async (now, objects) => {
-            const { only, ...asked } = planOf(now.manifest);
-            if (only) return objects.filter(({ key }) => only.has(key)).length;
-            return Number((await counted(rewriting, asked, now, objects)).matched);
-          },
+          count: async (now, objects) =>
+            Number((await counted(rewriting, planOf(now.manifest), now, objects)).matched),
           evaluate: (now, object) =>
             evaluate(rewriting, { plan: planOf(now.manifest), base: now, object, dryRun }),
         },
@@ -112,8 +109,16 @@ export async function changeRows(
 }
 
 /** What the change's count gives of the rows in these objects. */
-function counted(rewriting: Rewriting, plan: Change, { manifest }: Base, objects: readonly RowFile[]) {
+async function counted(
+  rewriting: Rewriting,
+  plan: Change,
+  { manifest }: Base,
+  objects: readonly RowFile[],
+): Promise<Record<string, unknown>> {
   rewriting.signal.throwIfAborted();
+  const { only } = plan;
+  if (only)
+    return { matched: objects.reduce((sum, { key, row_count }) => sum + (only.has(key) ? row_count : 0), 0) };
   const keys = objects.map(({ key }) => key);
   return readRow(rewriting, { sql: plan.count, version: versionName(manifest), keys });
 }
@@ -123,9 +128,7 @@ async function evaluate(
   { plan, base, object, dryRun }: { plan: Change; base: Base; object: RowFile; dryRun: boolean },
 ) {
   const version = versionName(base.manifest);
-  const found = plan.only
-    ? { matched: plan.only.has(object.key) ? object.row_count : 0 }
-    : await counted(rewriting, plan, base, [object]);
+  const found = await counted(rewriting, plan, base, [object]);
   const matched = Number(found.matched);
   plan.check(found);
   const isGone = plan.removes && matched === object.row_count;
