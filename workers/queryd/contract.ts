@@ -267,6 +267,8 @@ export const queryd = contract("queryd", {
       parameters: t.Record(t.String(), t.String()),
       columns: t.Array(closed({ name: t.String(), type: t.String() })),
       reads: t.Array(t.String()),
+      /** The columns depend on parameters of which nothing says what they are: none are told. */
+      open: t.Optional(t.Boolean()),
     }),
   }),
   wanted: internal({

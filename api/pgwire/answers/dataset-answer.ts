@@ -63,6 +63,8 @@ function failureIn(text: string): ServiceError {
 export interface Described {
   parameters: Record<string, string>;
   columns: { name: string; type: string }[];
+  /** The columns depend on parameters that have no type yet. */
+  open?: boolean;
 }
 
 /** What the statement would answer with. */

@@ -2,13 +2,15 @@
 import { fold } from "../../../runtime/sql/sql.ts";
 import { backend, sqlFailure } from "../protocol/protocol.ts";
 import { classify, withCasts } from "../statements/statements.ts";
-import { createPortal, type Table } from "./portal.ts";
+import { type Bound, createPortal, type Table } from "./portal.ts";
 import type { Session } from "./session-state.ts";
 
 export interface Command {
   verb: string;
   words: readonly string[];
   sql: string;
+  /** Of DECLARE by the extended protocol: the cursor's query with its parameters. */
+  query?: Bound | undefined;
 }
 
 /** What a command answers with. */
@@ -169,25 +171,30 @@ function show({ settings }: Session, { sql }: Command): Done & { table: Table } 
 }
 
 /** `DECLARE name [BINARY] … CURSOR [WITH HOLD] FOR query` */
-function declare(session: Session, { words, sql }: Command): Done {
+/** The query of `DECLARE name … CURSOR … FOR query`. */
+export const cursorQuery = (sql: string): string | undefined =>
+  /^\s*declare\b.*?\bcursor\b.*?\bfor\b(.*)$/is.exec(sql)?.[1];
+
+function declare(session: Session, { words, sql, query: given }: Command): Done {
   const name = nameIn(1, words, sql);
-  const [, query] = /\bcursor\b.*?\bfor\b(.*)$/is.exec(sql) ?? [];
+  const query = cursorQuery(sql);
   if (query === undefined) throw sqlFailure("42601", "expected DECLARE name CURSOR FOR SELECT …");
   const isHeld = words.includes("HOLD") && !words.includes("WITHOUT");
   if (session.status === "I" && !isHeld)
     throw sqlFailure("25P01", "DECLARE CURSOR can only be used in transaction blocks");
   if (session.portals.has(name)) throw sqlFailure("42P03", `cursor "${name}" already exists`);
-  const statement = classify(query);
+  const { statement, ...bound } = given ?? plainBound(query);
   if (statement.kind !== "rows" && statement.kind !== "catalog")
     throw sqlFailure("42601", "a cursor is one of a statement that reads");
-  const bound = {
-    ...{ sql: query, statement, casts: withCasts(query, []), parameters: [] },
-    formats: words.includes("BINARY") ? [1] : [],
-    sent: { oids: [], formats: [], values: [] },
-  };
-  session.portals.set(name, createPortal(session, bound, isHeld));
+  const formats = words.includes("BINARY") ? [1] : [];
+  session.portals.set(name, createPortal(session, { ...bound, statement, formats }, isHeld));
   return { tag: "DECLARE CURSOR" };
 }
+
+const plainBound = (sql: string): Bound => ({
+  ...{ sql, statement: classify(sql), casts: withCasts(sql, []), parameters: [], formats: [] },
+  sent: { oids: [], formats: [], values: [] },
+});
 
 /** `FETCH [NEXT | n | ALL | FORWARD [n | ALL]] [FROM | IN] name` */
 function fetchRows(session: Session, { words, sql }: Command): Done {

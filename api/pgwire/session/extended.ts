@@ -1,13 +1,12 @@
 /** The extended protocol: statements are named, bound to parameters as portals, and run a part at a time. */
 import {
   commandComplete,
-  oidOf,
   postgresType,
   rowDescription,
   typeOfOid,
 } from "../../../runtime/postgres/postgres.ts";
-import { catalogDescription, describeDatasets } from "../answers/answers.ts";
-import { castOf, type Nested, parameterOf } from "../parameters/parameters.ts";
+import { catalogDescription } from "../answers/answers.ts";
+import { type Nested, parameterOf } from "../parameters/parameters.ts";
 import {
   type Bind,
   backend,
@@ -17,8 +16,9 @@ import {
   sqlFailure,
 } from "../protocol/protocol.ts";
 import { classify, parameterCount, splitStatements, withCasts } from "../statements/statements.ts";
-import { inFailedTransaction, runCommand, tableOf } from "./commands.ts";
-import { createPortal, oidsOf, type Portal, putTable } from "./portal.ts";
+import { cursorQuery, inFailedTransaction, runCommand, tableOf } from "./commands.ts";
+import { describeRows } from "./parameter-types.ts";
+import { type Bound, createPortal, oidsOf, type Portal, putTable } from "./portal.ts";
 import type { Prepared, Session } from "./session-state.ts";
 import { textColumns } from "./tables.ts";
 
@@ -33,7 +33,11 @@ export function parse({ statements, wire }: Session, { name, sql, oids }: Parse)
     throw sqlFailure("53400", `a connection keeps ${statementsMax} prepared statements; close some`);
   if (splitStatements(sql).length > 1)
     throw sqlFailure("42601", "cannot insert multiple commands into a prepared statement");
-  statements.set(name, { sql, statement: classify(sql), oids });
+  const query = cursorQuery(sql);
+  statements.set(name, {
+    ...{ sql, statement: classify(sql), oids },
+    ...(query !== undefined && { query: { sql: query, statement: classify(query), oids } }),
+  });
   wire.put(backend.parseComplete);
 }
 
@@ -51,13 +55,27 @@ const portalOf = ({ portals }: Session, name: string): Portal => {
 
 export async function bind(session: Session, message: Bind): Promise<void> {
   const { portals, wire } = session;
-  const { portal: name, values, parameterFormats, resultFormats } = message;
+  const { portal: name } = message;
   const prepared = statementOf(session, message.statement);
   if (name !== "" && portals.has(name)) throw sqlFailure("42P03", `portal "${name}" already exists`);
   if (portals.size >= portalsMax)
     throw sqlFailure("53400", `a connection keeps ${portalsMax} portals; close some`);
-  const isOwn = prepared.statement.kind === "session" || prepared.statement.kind === "empty";
-  const count = isOwn ? 0 : parameterCount(prepared.sql);
+  const bound = await boundOf(session, prepared.query ?? prepared, message);
+  await portals.get(name)?.close();
+  const { sql, statement } = prepared;
+  portals.set(
+    name,
+    createPortal(session, prepared.query ? { ...bound, sql, statement, query: bound } : bound),
+  );
+  wire.put(backend.bindComplete);
+}
+
+/** The statement with the values of its parameters. */
+async function boundOf(session: Session, prepared: Prepared, message: Bind): Promise<Bound> {
+  const { values, parameterFormats, resultFormats } = message;
+  const { sql, statement } = prepared;
+  const isOwn = statement.kind === "session" || statement.kind === "empty";
+  const count = isOwn ? 0 : parameterCount(sql);
   if (values.length !== count)
     throw protocolViolation(
       `bind message supplies ${values.length} parameters, but the statement requires ${count}`,
@@ -69,33 +87,23 @@ export async function bind(session: Session, message: Bind): Promise<void> {
   const isOpen = values.some(
     (bytes, at) => !prepared.oids[at] && (formatOf(at) === 1 || isOfSomeType(bytes)),
   );
-  if (prepared.statement.kind === "rows" && isOpen) await described(session, prepared);
-  const inDatasets = prepared.statement.kind !== "catalog";
+  if (statement.kind === "rows" && isOpen) await described(session, prepared);
+  const inDatasets = statement.kind !== "catalog";
   const parameters = values.map((bytes, at) => {
     if (!inDatasets) return readable(bytes, formatOf(at), prepared.oids[at], at + 1);
     return parameterOf(bytes, formatOf(at), { type: knownType(prepared.oids[at], at + 1), number: at + 1 });
   });
-  await portals.get(name)?.close();
-  portals.set(
-    name,
-    createPortal(session, {
-      sql: prepared.sql,
-      statement: prepared.statement,
-      casts: withCasts(
-        prepared.sql,
-        parameters.map(({ cast }) => cast),
-      ),
-      parameters: parameters.map(({ value }) => value),
-      formats: resultFormats,
-      sent: {
-        oids: prepared.oids,
-        formats: parameterFormats,
-        values: values.map((bytes) => bytes && Buffer.from(bytes)),
-      },
-      described: prepared.described,
-    }),
-  );
-  wire.put(backend.bindComplete);
+  const casts = parameters.map(({ cast }) => cast);
+  return {
+    ...{ sql, statement, casts: withCasts(sql, casts), formats: resultFormats },
+    parameters: parameters.map(({ value }) => value),
+    sent: {
+      oids: prepared.oids,
+      formats: parameterFormats,
+      values: values.map((bytes) => bytes && Buffer.from(bytes)),
+    },
+    described: prepared.described,
+  };
 }
 
 /** The catalog reads its parameters itself; should the statement turn out to read datasets, they are tried here. */
@@ -128,7 +136,9 @@ export async function describeStatement(session: Session, name: string): Promise
   const { statement } = prepared;
   if (statement.kind === "session" || statement.kind === "empty") {
     const table = statement.kind === "session" ? tableOf(session, statement) : undefined;
-    wire.put(backend.parameterDescription([]));
+    const { query } = prepared;
+    if (query && parameterCount(query.sql) > 0) await described(session, query);
+    wire.put(backend.parameterDescription(query?.oids ?? []));
     return wire.put(table ? rowDescription(textColumns(table.columns)) : backend.noData);
   }
   if (statement.kind === "copy") return wire.put(backend.parameterDescription([]), backend.noData);
@@ -137,7 +147,7 @@ export async function describeStatement(session: Session, name: string): Promise
 
 /** ParameterDescription and RowDescription; what was found out is kept with the statement. */
 async function described(session: Session, prepared: Prepared): Promise<Uint8Array> {
-  const { settings, catalog, queryd, wire } = session;
+  const { settings, catalog, wire } = session;
   if (prepared.statement.kind === "catalog") {
     const question = { ...prepared, settings: settings.all(), signal: wire.gone };
     const found = await catalogDescription(catalog, question);
@@ -148,15 +158,8 @@ async function described(session: Session, prepared: Prepared): Promise<Uint8Arr
   }
   const count = parameterCount(prepared.sql);
   const known = Array.from({ length: count }, (_, at) => knownType(prepared.oids[at], at + 1));
-  const { sql, placeIn: _ } = withCasts(
-    prepared.sql,
-    known.map((type) => type && castOf(type)),
-  );
-  const { parameters, columns } = await describeDatasets(queryd, sql, wire.gone);
-  prepared.oids = known.map((type, at) => {
-    const found = parameters[String(at + 1)];
-    return prepared.oids[at] || (type?.oid ?? (found ? postgresType(found).oid : oidOf("text")));
-  });
+  const { oids, columns } = await describeRows(session, prepared.sql, known);
+  prepared.oids = oids;
   const description = rowDescription(columns.map(({ name, type }) => ({ name, type: postgresType(type) })));
   prepared.described = oidsOf(description);
   return Buffer.concat([backend.parameterDescription(prepared.oids), description]);
@@ -176,9 +179,9 @@ export async function describePortal(session: Session, name: string): Promise<vo
 export async function execute(session: Session, { portal: name, rowsMax }: Execute): Promise<void> {
   const { wire } = session;
   const portal = portalOf(session, name);
-  const { statement } = portal.bound;
+  const { statement, query } = portal.bound;
   if (statement.kind === "session") {
-    const { tag, table, fetch } = await runCommand(session, statement);
+    const { tag, table, fetch } = await runCommand(session, { ...statement, query });
     if (fetch)
       return sendPart(session, portalOf(session, fetch.name), { verb: "FETCH", rowsMax: fetch.rowsMax });
     if (table) putTable(session, table, false);

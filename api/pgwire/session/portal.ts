@@ -23,6 +23,8 @@ export interface Bound {
   };
   /** The types of the columns that the client was told before, which it goes by. */
   described?: readonly number[] | undefined;
+  /** Of DECLARE: the cursor's query with its parameters. */
+  query?: Bound;
 }
 
 export interface Portal {

@@ -16,6 +16,8 @@ export interface Prepared {
   oids: number[];
   /** The types of its columns, once they were described. */
   described?: readonly number[];
+  /** Of DECLARE: the cursor's query, whose parameters are the statement's. */
+  query?: Prepared;
 }
 
 export interface Session {

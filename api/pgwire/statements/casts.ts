@@ -1,5 +1,5 @@
 /** Parameters with their types: `$1` becomes `CAST($1 AS DATE)`, for queryd is given texts. */
-import { tokens } from "../../../runtime/sql/sql.ts";
+import { replaced, tokens } from "../../../runtime/sql/sql.ts";
 
 export interface Casts {
   sql: string;
@@ -56,3 +56,34 @@ function parametersIn(sql: string): Span[] {
 /** The highest number of a parameter in the statement, 0 where it has none. */
 export const parameterCount = (sql: string): number =>
   parametersIn(sql).reduce((most, { number }) => Math.max(most, number), 0);
+
+/**
+ * `id = ANY ($1)` as `id IN ($1)`, and `<> ALL` as `NOT IN`: only so does DuckDB say what the members of a list without a type
+ * are. `lists` are the numbers of such parameters. For describing alone.
+ */
+export function withMembers(
+  sql: string,
+  isOpen: (number: number) => boolean,
+): { sql: string; lists: ReadonlySet<number> } {
+  const all = [...tokens(sql)];
+  const lists = new Set<number>();
+  const places: { start: number; end: number; text: string }[] = [];
+  for (const { number, start, end } of parametersIn(sql)) {
+    const at = all.findIndex((token) => token.start === start);
+    const [second, first, word, open] = [all[at - 4], all[at - 3], all[at - 2], all[at - 1]];
+    const close = all.find((token) => token.start >= end);
+    const isCall = open?.text === "(" && close?.text === ")" && first !== undefined;
+    const isAny = first?.text === "=" && !/[<>!]/.test(second?.end === first.start ? second.text : "");
+    const isNone = `${second?.text}${first?.text}`;
+    const operator =
+      isAny && /^(ANY|SOME)$/.test(word?.text ?? "")
+        ? { from: first.start, text: "IN" }
+        : /^(<>|!=)$/.test(isNone) && word?.text === "ALL"
+          ? { from: second?.start ?? 0, text: "NOT IN" }
+          : undefined;
+    if (!isCall || !operator || !isOpen(number)) continue;
+    lists.add(number);
+    places.push({ start: operator.from, end: close.end, text: `${operator.text} ($${number})` });
+  }
+  return { sql: replaced(sql, places, ({ text }) => text), lists };
+}

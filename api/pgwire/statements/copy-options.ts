@@ -36,7 +36,8 @@ function wordsOf(sql: string): Word[] {
     const written = sql.slice(start, end);
     const [, inside] = quotedText.exec(written) ?? [];
     const quoted = inside?.replaceAll("''", "'").replace(/^\\t$/, /^e/i.test(written) ? "\t" : "\\t");
-    return { text: text || written.toUpperCase(), quoted, start, end };
+    // Names of options and formats may stand in quotes, as names do.
+    return { text: text || written.replace(/^"(\w+)"$/, "$1").toUpperCase(), quoted, start, end };
   });
 }
 

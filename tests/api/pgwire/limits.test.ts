@@ -136,6 +136,7 @@ test("rows in parts, and cursors", async () => {
 const copies: [options: string, data: string][] = [
   ["", "1\ta\\tb\\\\\t\\N\n2\t\t{1,2}\n"],
   ["(FORMAT csv, HEADER)", 'id,words,list\n1,a\tb\\,\n2,"","{1,2}"\n'],
+  ["(FORMAT \"csv\", header true, Delimiter ';', NULL 'none')", "id;words;list\n1;a\tb\\;none\n2;;{1,2}\n"],
   ["CSV DELIMITER ';' NULL 'none'", "1;a\tb\\;none\n2;;{1,2}\n"],
 ];
 test.each(copies)("COPY TO STDOUT %s", async (options, data) => {

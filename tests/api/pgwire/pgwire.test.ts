@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { connect } from "node:net";
 import pg from "pg";
 import { type PgwireCase, startPgwire } from "../../support/clients/pgwire-case.ts";
+import { describedFirst, takeSocket } from "../../support/clients/pgwire-raw.ts";
 
 const csv = `id,title,price,posted\n${Array.from({ length: 1000 }, (_, id) => `${id},job ${id},${(id * 1.25).toFixed(2)},2024-01-${String(1 + (id % 28)).padStart(2, "0")}`).join("\n")}\n`;
 
@@ -43,6 +44,34 @@ describe("rows", () => {
     expect(rows).toEqual([row]);
   });
 
+  /** Parameters that nothing says the type of, as drivers ask that describe a statement before they give values. */
+  const open: [text: string, oids: number[], values: (string | null)[], row: (string | null)[]][] = [
+    ["SELECT $1", [25], ["bare"], ["bare"]],
+    ["SELECT $1 AS x, id FROM jobs WHERE id = $2", [25, 20], ["a", "7"], ["a", "7"]],
+    ["SELECT count(*) FROM jobs WHERE id = ANY($1)", [1016], ["{1,2,3000}"], ["2"]],
+    ["SELECT count(*) FROM jobs WHERE title = SOME ( $1 )", [1009], ["{job 1}"], ["1"]],
+    ["SELECT count(*) FROM jobs WHERE id <> ALL($1) AND id < $2", [1016, 20], ["{1}", "3"], ["2"]],
+    ["SELECT $1 + 1", [20], ["41"], ["42"]],
+    ["SELECT $1 || 'x', coalesce($2, $3)", [25, 25, 25], ["a", null, "b"], ["ax", "b"]],
+    ["VALUES ($1), ($2)", [25, 25], ["a", "b"], ["a"]],
+    ["SELECT [$1]", [25], ["a"], ["{a}"]],
+    ["SELECT $1 IS NULL, count($2), max($3)", [25, 25, 25], [null, "b", "c"], ["t", "1", "c"]],
+    ["SELECT $1 UNION ALL SELECT $2", [25, 25], ["a", "b"], ["a"]],
+    ["WITH x AS (SELECT $1 AS y) SELECT y FROM x", [25], ["a"], ["a"]],
+    ["SELECT (TIMESTAMP '2024-01-02' - $1)::text", [1186], ["1 day"], ["2024-01-01 00:00:00"]],
+  ];
+  test.each(open)("%s is described without types", async (text, oids, values, row) => {
+    const socket = takeSocket(await server.connect());
+    const found = await describedFirst(socket, text, values);
+    expect(found).toEqual({ letters: expect.stringMatching(/^1tTZ2D+CZ$/), oids, row });
+  });
+
+  test("a statement without a meaning for any type fails with the reason", async () => {
+    const socket = takeSocket(await server.connect());
+    const parse = await describedFirst(socket, "SELECT nope, $1 FROM jobs", ["a"]);
+    expect(parse.letters).toMatch(/^1EZ/);
+  });
+
   test("a named statement is run again with other parameters", async () => {
     const named = (most: number) =>
       client.query({ name: "few", text: "SELECT id FROM jobs WHERE id < $1", values: [most] });
@@ -80,6 +109,24 @@ describe("a session", () => {
     expect((await failureOf("SELECT 1")).code).toBe("25P02");
     expect((await client.query("COMMIT")).command).toBe("ROLLBACK");
     expect(await rowsOf("SELECT 1 AS one")).toEqual([{ one: 1 }]);
+  });
+
+  test("a cursor's query has parameters, over datasets and over the catalog", async () => {
+    const rows = async (query: string, values: unknown[]) => {
+      await client.query(`DECLARE some CURSOR FOR ${query}`, values);
+      const fetched = await client.query({ text: "FETCH ALL FROM some", rowMode: "array" });
+      await client.query("CLOSE some");
+      return fetched.rows;
+    };
+    await client.query("BEGIN");
+    expect(
+      await rows("SELECT title FROM jobs WHERE id = ANY($1) OR title = $2 ORDER BY id", [[1, 2], "job 5"]),
+    ).toEqual([["job 1"], ["job 2"], ["job 5"]]);
+    expect(await rows("SELECT relname FROM pg_class WHERE relname = $1", ["jobs"])).toEqual([["jobs"]]);
+    await client.query("COMMIT");
+    const socket = takeSocket(await server.connect());
+    const declare = "DECLARE other CURSOR WITH HOLD FOR SELECT title FROM jobs WHERE id < $1";
+    expect(await describedFirst(socket, declare, ["3"])).toMatchObject({ letters: "1tnZ2CZ", oids: [20] });
   });
 
   test("settings are kept, those without effect are told", async () => {

@@ -35,6 +35,8 @@ export type Failure = Static<typeof Refused> | Static<typeof CutShort>;
 const Described = closed({
   parameters: t.Record(t.String(), t.String()),
   columns: t.Array(closed({ name: t.String(), type: t.String() })),
+  /** Its columns depend on parameters of which nothing says what they are: none are told. */
+  open: t.Optional(t.Boolean()),
 });
 export type Described = Static<typeof Described>;
 

@@ -179,11 +179,13 @@ function createSession(
 /** The last column of a marked statement is its end marker. */
 function describedBy(statement: DuckDBPreparedStatement): Described {
   const names = Array.from({ length: statement.parameterCount }, (_, at) => statement.parameterName(at + 1));
-  const parameters = names.flatMap((name, at): [string, string][] => {
-    const type = statement.parameterType(at + 1);
-    return openTypes.has(type.typeId) ? [] : [[name, String(type)]];
-  });
-  const columns = Array.from({ length: Math.max(0, statement.columnCount - 1) }, (_, at) => ({
+  const parameters = names.flatMap((name, at): [string, string][] =>
+    openTypes.has(statement.parameterTypeId(at + 1)) ? [] : [[name, String(statement.parameterType(at + 1))]],
+  );
+  const ids = Array.from({ length: statement.columnCount }, (_, at) => statement.columnTypeId(at));
+  if (ids.includes(DuckDBTypeId.INVALID))
+    return { parameters: Object.fromEntries(parameters), columns: [], open: true };
+  const columns = ids.slice(0, -1).map((_, at) => ({
     name: statement.columnName(at),
     type: String(statement.columnType(at)),
   }));
