@@ -10,12 +10,14 @@ import { temporaryDirectory } from "../support/stacks/in-process.ts";
 
 export interface EngineCase {
   name: string;
-  spec: Pick<EngineSpec, "type" | "metric" | "quantization">;
+  spec: Pick<EngineSpec, "type" | "metric" | "quantization" | "memory">;
   engine: string;
   /** Of the true ten nearest, over all queries. */
   recallMin: number;
   /** Rows it must have before it covers any. */
   trainsFrom?: number;
+  /** Its rows are on disk. */
+  isOnDisk?: boolean;
 }
 
 const dimension = 32;
@@ -123,10 +125,11 @@ export function testEngine(given: EngineCase, open: () => Engines): void {
 
   describe(`engine ${given.name}`, () => {
     const home = temporaryDirectory("engine");
+    const emptyBlocks = () => createVectorBlocks(dimension, given.isOnDisk ? home.path : undefined);
     let blocks: VectorBlocks;
     let engine: Engine;
     beforeAll(async () => {
-      blocks = createVectorBlocks(dimension);
+      blocks = emptyBlocks();
       engine = await open().open(spec, blocks);
     });
     afterAll(async () => {
@@ -244,7 +247,7 @@ export function testEngine(given: EngineCase, open: () => Engines): void {
     });
 
     test("a cancelled add leaves a sound engine that goes on from there", async () => {
-      const fresh = createVectorBlocks(dimension);
+      const fresh = emptyBlocks();
       const again = await open().open(spec, fresh);
       fresh.append(vectors);
       const gone = AbortSignal.abort(new Error("gone"));

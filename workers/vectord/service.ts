@@ -11,7 +11,9 @@ import { eraseSubject } from "./erasure/erasure.ts";
 import { openIndexes, openNames } from "./indexes/indexes.ts";
 import { keptOf } from "./inspection/inspection.ts";
 import { openJournals } from "./journal/journal.ts";
-import { createIndexMarks } from "./objects/objects.ts";
+import { createIndexMarks, objectsFolder } from "./objects/objects.ts";
+import { createVectorBlocks, isOnDisk } from "./rows/rows.ts";
+import type { IndexConfig } from "./schemas/schemas.ts";
 import { openEngines } from "./threads/threads.ts";
 import {
   aliasVerbs,
@@ -53,7 +55,9 @@ export async function createVectord(
     trainingBytesMax: budget.limit / 2,
   });
   const { idempotency } = deps;
-  const live = { settings: config.vectord, clock, log, newId, engines, budget, idempotency };
+  const blocksFor = (one: IndexConfig) =>
+    createVectorBlocks(one.dimension, isOnDisk(one) ? objectsFolder(directory) : undefined);
+  const live = { settings: config.vectord, clock, log, newId, engines, budget, blocksFor, idempotency };
   const indexes = openIndexes({ ...live, journals });
   const aliasStore = { storaged: storaged.verbs, marks: deps.marks };
   const names = openNames(indexes, aliasStore, { clock, log, adopted: isAdopted("_aliases.json") });

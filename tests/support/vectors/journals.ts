@@ -128,7 +128,7 @@ export const batchOf = (ids: readonly string[], deletes: readonly string[] = [],
 /** All of it, read to the end. */
 export async function readAll(recovered: Recovered): Promise<{ rows: Upserts[]; batches: Batch[] }> {
   const rows: Upserts[] = [];
-  for await (const piece of recovered.rows) rows.push(piece);
+  for await (const { place: _, ...piece } of recovered.rows) rows.push(piece);
   const batches: Batch[] = [];
   for await (const batch of recovered.batches) batches.push(batch);
   return { rows, batches };

@@ -17,7 +17,7 @@ export interface FaissPlan {
   /** Rows needed to train codes, ranges or rotations; 0 where there are none. */
   trainFrom: number;
 }
-export type IndexPlan = { engine: "usearch" | "exact" } | FaissPlan;
+export type IndexPlan = { engine: "usearch" | "exact" | "codes" } | FaissPlan;
 
 const expected =
   "hnsw, flat, ivf_flat, ivf_pq or a FAISS factory string such as IVF256,PQ32 or HNSW32,Flat or OPQ16_64,IVF256,PQ16 or SQ8";
@@ -47,16 +47,26 @@ const connectivityMax = 512;
 const refuse = (message: string) => fail("bad_request", message);
 
 /** What `hnsw` means with FAISS: f32 as it is, bf16 as 16-bit floats, i8 as 8-bit scalars. */
-const hnswStorage = { f32: "Flat", bf16: "SQfp16", i8: "SQ8" } as const;
+const hnswStorage = { f32: "Flat", bf16: "SQfp16", i8: "SQ8", b1: "" } as const;
 
 /** What stands behind the type. Throws `bad_request` naming the types, or a quantization that does not suit the metric. */
 export function planIndex(spec: EngineSpec, hnswEngine: "usearch" | "faiss"): IndexPlan {
-  const { type, dimension } = spec;
+  const { type, dimension, memory = "all" } = spec;
+  if (memory !== "all" && (type === "flat" || (memory === "codes" && type !== "hnsw")))
+    throw refuse(
+      `memory ${memory} does not suit type '${type}': flat compares all vectors in memory, and codes stand in for the graph of hnsw`,
+    );
   if (type === "flat") return { engine: "exact" };
+  if (memory === "codes") {
+    refuseMetric("memory codes keeps", spec);
+    return { engine: "codes" };
+  }
   if (type === "hnsw" && hnswEngine === "usearch") {
     refuseQuantization(spec);
     return { engine: "usearch" };
   }
+  if (type === "hnsw" && spec.quantization === "b1")
+    throw refuse("FAISS keeps no graph over single bits: quantization b1 is for hnsw_engine usearch");
   if (type === "hnsw")
     return planFactory(`HNSW${spec.connectivity},${hnswStorage[spec.quantization]}`, dimension);
   const ivf = { engine: "faiss", factory: "", lists: listsMin } as const;
@@ -65,13 +75,16 @@ export function planIndex(spec: EngineSpec, hnswEngine: "usearch" | "faiss"): In
   return planFactory(type, dimension);
 }
 
-/** usearch scales each vector to length 1 before it rounds to i8, which keeps directions alone. */
-function refuseQuantization({ quantization, metric }: Pick<EngineSpec, "quantization" | "metric">): void {
-  if (quantization === "i8" && metric !== "cosine") {
-    throw refuse(
-      `quantization i8 keeps directions alone, which metric ${metric} is not about: use bf16 or f32`,
-    );
-  }
+/** usearch scales each vector to length 1 before it rounds to i8, which keeps directions alone; so do signs. */
+function refuseQuantization(spec: Pick<EngineSpec, "quantization" | "metric">): void {
+  const { quantization } = spec;
+  if (quantization === "i8" || quantization === "b1")
+    refuseMetric(`quantization ${quantization} keeps`, spec);
+}
+
+function refuseMetric(what: string, { metric }: Pick<EngineSpec, "metric">): void {
+  if (metric !== "cosine")
+    throw refuse(`${what} directions alone, which metric ${metric} is not about: use bf16 or f32`);
 }
 
 function planFactory(factory: string, dimension: number): FaissPlan {

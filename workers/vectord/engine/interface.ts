@@ -8,7 +8,14 @@ import type { IndexConfig } from "../schemas/schemas.ts";
 
 export type EngineSpec = Pick<
   IndexConfig,
-  "dimension" | "metric" | "type" | "quantization" | "connectivity" | "ef_construction" | "ef_search"
+  | "dimension"
+  | "metric"
+  | "type"
+  | "quantization"
+  | "memory"
+  | "connectivity"
+  | "ef_construction"
+  | "ef_search"
 >;
 
 /** Nearest first; fewer than asked for when there are no more. Distances as in the contract's `Hit`. */
@@ -40,6 +47,8 @@ export interface Engine {
     among: { rows: Uint32Array } | { from: number; to: number },
     options: Pick<SearchOptions, "k" | "signal">,
   ) => Promise<Neighbours[]>;
+  /** Reads the rows where the blocks have them now; resolves when it reads nowhere else. */
+  moved: () => Promise<void>;
   /** Writes what it built to a file, for `openEngine` with `built`; returns the rows it covers. Undefined: nothing worth keeping. */
   save: ((path: string) => Promise<number>) | undefined;
   /** Memory that `save` takes meanwhile, in bytes. */

@@ -27,7 +27,7 @@ await serveChild<FaissWork>(faissWork, async () => ({
 function tryOut(spec: EngineSpec, start: string, vectors: Float32Array): void {
   const blocks = createVectorBlocks(spec.dimension);
   blocks.append(vectors);
-  const shared = createSharedRows(spec.dimension, blocks.buffers());
+  const shared = createSharedRows(spec.dimension, blocks.share(0));
   const index = openFaiss(spec, shared, start);
   index.add(blocks.rows());
   const written = `${start}.tried`;

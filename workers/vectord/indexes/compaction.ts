@@ -5,13 +5,13 @@ import {
   type Bitmap,
   copyRows,
   createRows,
-  createVectorBlocks,
   emptyBitmap,
   hasRow,
   type Rows,
   rowPieces,
   rowsOf,
   type Upserts,
+  type VectorBlocks,
   type View,
 } from "../rows/rows.ts";
 import type { Generation } from "./generation.ts";
@@ -29,12 +29,12 @@ const sliceRows = 4096;
 
 /** Copies the rows of the view in steps between which other work goes on. */
 export async function copyLive(
-  old: Generation["rows"],
+  { rows: old, into }: { rows: Generation["rows"]; into: VectorBlocks },
   view: View,
   clock: Pick<Clock, "sleep">,
   signal: AbortSignal,
 ): Promise<Copy> {
-  const rows = createRows(createVectorBlocks(old.blocks.dimension), old.sequences);
+  const rows = createRows(into, old.sequences);
   const take = (chosen: Uint32Array, upserts: Upserts = copyRows(old, chosen)) =>
     rows.apply({ deletes: [], upserts }, Array.from(chosen, old.sequence));
   const live = rowsOf(view.alive);

@@ -84,7 +84,10 @@ export function createGeneration({ rows, engine, room, vectors, clock, log }: Ge
     closing.abort(new Error("the index is closing"));
     await covering;
     while (open.size > 0) await Promise.allSettled([...open]);
-    await engine.close().finally(room.give);
+    await engine.close().finally(() => {
+      rows.blocks.close();
+      room.give();
+    });
   };
 
   return {

@@ -9,7 +9,7 @@ import type { MemoryBudget, Room } from "../../../runtime/memory/memory.ts";
 import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
 import { describe, type Log } from "../../../runtime/telemetry/telemetry.ts";
 import { checkItems, type Items } from "../bodies/bodies.ts";
-import { type Engines, invertedLists } from "../engine/engine.ts";
+import type { Engines } from "../engine/engine.ts";
 import type { Journal } from "../journal/journal.ts";
 import {
   type Applied,
@@ -22,6 +22,7 @@ import {
   rowsOf,
   type Upserts,
   upsertBatch,
+  type VectorBlocks,
 } from "../rows/rows.ts";
 import type { IndexConfig, IndexInfo } from "../schemas/schemas.ts";
 import {
@@ -34,6 +35,7 @@ import {
   rowsMatching,
 } from "../search/search.ts";
 import type { Generation } from "./generation.ts";
+import { infoOf } from "./info.ts";
 import { createMaintenance } from "./maintenance.ts";
 import { createWriter, type Writer } from "./writer.ts";
 
@@ -61,6 +63,8 @@ export interface LiveIndex {
   /** Live rows that match, ascending, from the first whose sequence is above; at most `most`. */
   page: (page: Page) => Promise<{ rows: Rows; found: Uint32Array }>;
   compact: () => Promise<void>;
+  /** Keeps what it reads open while the work goes on, whatever compaction does. */
+  use: <T>(work: () => Promise<T>) => Promise<T>;
   /** Memory that is reserved for it, in bytes. */
   memory: () => number;
   info: () => Omit<Static<typeof IndexInfo>, "aliases">;
@@ -92,6 +96,8 @@ export interface LiveDeps {
   log: Log;
   newId: () => string;
   engines: Engines;
+  /** Empty ones, in memory or on disk. */
+  blocksFor: (config: IndexConfig) => VectorBlocks;
   budget: MemoryBudget;
   idempotency: Pick<Idempotency, "found">;
 }
@@ -129,6 +135,7 @@ export function createLiveIndex(
       current = next;
       old.close().catch((error) => log.error("the old generation did not close", describe(error)));
     },
+    newBlocks: () => deps.blocksFor(config),
     openEngine: (blocks) => engines.open(config, blocks),
     roomOf: (rows) => bytesOfRows(config, rows),
     vectors: config.vectors,
@@ -147,6 +154,7 @@ export function createLiveIndex(
     rows: () => current.rows,
     page: (page) => pageOf(current, page),
     compact: maintenance.compact,
+    use: (work) => current.use(work),
     memory: () => current.room.bytes(),
     snapshot: () => journal.snapshot(() => current.rows.live()),
     info: () => infoOf(config, current, journal, problems),
@@ -269,30 +277,4 @@ async function pageOf(
   const bits = filter ? rowsMatching({ fields }, filter, view) : view.alive;
   const from = after === undefined ? 0 : rows.after(after);
   return { rows, found: rowsOf(bits, from, most) };
-}
-
-function ivfOf(config: IndexConfig, covered: number): Pick<Static<typeof IndexInfo>, "ivf"> {
-  const lists = invertedLists(config);
-  return lists ? { ivf: { ...lists, trained: covered > 0 } } : {};
-}
-
-function infoOf(
-  config: IndexConfig,
-  { rows, engine }: Generation,
-  journal: Journal,
-  problems: readonly string[],
-): Omit<Static<typeof IndexInfo>, "aliases"> {
-  const problem = engine.problem();
-  const all = [...problems, ...(problem === undefined ? [] : [problem])];
-  return {
-    ...config,
-    engine: engine.name,
-    count: rows.live(),
-    deleted: rows.total() - rows.live(),
-    indexed: engine.covered(),
-    ...ivfOf(config, engine.covered()),
-    memory_bytes: rows.blocks.bytes() + rows.bytes() + engine.memoryBytes(),
-    stored_bytes: journal.storedBytes(),
-    ...(all.length > 0 && { problems: all }),
-  };
 }

@@ -5,7 +5,7 @@ import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
 import { describe, type Log } from "../../../runtime/telemetry/telemetry.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { Contents, Journal } from "../journal/journal.ts";
-import { type Rows, rowPieces, type VectorBlocks, type View } from "../rows/rows.ts";
+import { type OpenedRows, type Rows, rowPieces, type VectorBlocks, type View } from "../rows/rows.ts";
 import type { IndexConfig } from "../schemas/schemas.ts";
 import { copyLive } from "./compaction.ts";
 import { createGeneration, type Generation } from "./generation.ts";
@@ -27,6 +27,7 @@ interface MaintenanceDeps {
   current: () => Generation;
   /** Puts the new generation in the place of the current one; whoever uses the old one still may. */
   replace: (next: Generation) => void;
+  newBlocks: () => VectorBlocks;
   openEngine: (blocks: VectorBlocks) => Promise<Engine>;
   /** Memory for a copy of the live rows; throws `memory_full`. */
   roomFor: (rows: Rows) => Room;
@@ -132,10 +133,32 @@ async function checkpoint(deps: MaintenanceDeps, signal: AbortSignal): Promise<v
   const keepsEngine = view.live === view.total && engine.save !== undefined;
   const release = keepsEngine ? await holdAt(view.total) : undefined;
   try {
-    await journal.checkpoint(contents(deps, { rows, engine }, view, signal), mark);
+    await checkpointOf(deps, { rows, engine }, { view, mark, signal });
   } finally {
     release?.();
   }
+}
+
+/** Rows on disk are read from the checkpoint from then on, where it has all of them. */
+async function checkpointOf(
+  deps: MaintenanceDeps,
+  { rows, engine }: Pick<Generation, "rows" | "engine">,
+  { view, mark, signal }: { view: View; mark: number; signal: AbortSignal },
+): Promise<void> {
+  const { files } = rows.blocks;
+  let opened: OpenedRows | undefined;
+  const written: Contents["written"] = (path, vectors) => {
+    if (view.live === view.total) opened = files?.open(path, vectors);
+  };
+  try {
+    await deps.journal.checkpoint({ ...contents(deps, { rows, engine }, view, signal), written }, mark);
+  } catch (error) {
+    opened?.close();
+    throw error;
+  }
+  if (!files || !opened) return;
+  const release = files.moveTo(opened);
+  await engine.moved().finally(release);
 }
 
 function contents(
@@ -170,11 +193,11 @@ async function compact(deps: MaintenanceDeps, signal: AbortSignal): Promise<void
 }
 
 async function compactWithin(deps: MaintenanceDeps, room: Room, signal: AbortSignal): Promise<void> {
-  const { clock, log, journal, current, replace, openEngine, roomOf, vectors } = deps;
+  const { clock, log, current, replace, newBlocks, openEngine, roomOf, vectors } = deps;
   const old = current();
   const view = old.rows.view();
-  const mark = journal.position();
-  const copy = await copyLive(old.rows, view, clock, signal);
+  const mark = deps.journal.position();
+  const copy = await copyLive({ rows: old.rows, into: newBlocks() }, view, clock, signal);
   const engine = await openEngine(copy.rows.blocks);
   const next = createGeneration({ rows: copy.rows, engine, room, vectors, clock, log });
   const closing = () => void next.close().catch((error) => log.warn("close failed", describe(error)));
@@ -182,7 +205,7 @@ async function compactWithin(deps: MaintenanceDeps, room: Room, signal: AbortSig
     signal.addEventListener("abort", closing, { once: true });
     const release = await next.holdAt(view.live);
     const whole = copy.rows.view();
-    await journal.checkpoint(contents(deps, next, whole, signal), mark);
+    await checkpointOf(deps, next, { view: whole, mark, signal });
     await copy.follow(signal);
     // No await from here to `replace`: no batch may come between.
     copy.catchUp();

@@ -4,14 +4,7 @@ import type { MemoryBudget, Room } from "../../../runtime/memory/memory.ts";
 import { describe } from "../../../runtime/telemetry/telemetry.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { Journal, Recovered } from "../journal/journal.ts";
-import {
-  type Batch,
-  bytesOfRows,
-  bytesOfStored,
-  createRows,
-  createVectorBlocks,
-  type VectorBlocks,
-} from "../rows/rows.ts";
+import { type Batch, bytesOfRows, bytesOfStored, createRows, type VectorBlocks } from "../rows/rows.ts";
 import type { IndexConfig } from "../schemas/schemas.ts";
 import { createGeneration } from "./generation.ts";
 import { createLiveIndex, type LiveDeps, type LiveIndex } from "./live-index.ts";
@@ -60,7 +53,7 @@ async function readLive(
 ): Promise<LiveIndex> {
   const { config } = recovered;
   const problems: string[] = [];
-  const blocks = createVectorBlocks(config.dimension);
+  const blocks = deps.blocksFor(config);
   const rows = createRows(blocks);
   const apply = (batch: Batch) => {
     const applied = rows.apply(batch);

@@ -5,7 +5,7 @@ import { fail, ServiceError, suggestionsFor, toWire } from "../../../runtime/err
 import type { MemoryBudget } from "../../../runtime/memory/memory.ts";
 import { describe, type Log } from "../../../runtime/telemetry/telemetry.ts";
 import type { Journals } from "../journal/journal.ts";
-import { bytesOfStored, bytesOfVector, createVectorBlocks } from "../rows/rows.ts";
+import { bytesOfStored, bytesOfVector } from "../rows/rows.ts";
 import type { IndexConfig } from "../schemas/schemas.ts";
 import type { LiveDeps, LiveIndex } from "./live-index.ts";
 import { recoverLive, roomToRead, startLive } from "./recovery.ts";
@@ -239,12 +239,13 @@ async function refuseTooLarge(
 
 /** The engine comes first: a type that is not known must leave nothing behind. */
 async function make(deps: LiveDeps & { journals: Journals }, config: IndexConfig): Promise<LiveIndex> {
-  const blocks = createVectorBlocks(config.dimension);
+  const blocks = deps.blocksFor(config);
   const engine = await deps.engines.open(config, blocks);
   try {
     return startLive(deps, config, await deps.journals.create(config), engine, blocks);
   } catch (error) {
     await engine.close();
+    blocks.close();
     throw error;
   }
 }

@@ -1,5 +1,4 @@
 /** The durable side of all indexes, in the primary bucket under `vectors/`. */
-import { join } from "node:path";
 import pMap from "p-map";
 import type { Peer } from "../../../runtime/contract/contract.ts";
 import { fail } from "../../../runtime/errors/errors.ts";
@@ -17,6 +16,7 @@ import {
   lost,
   manifestFile,
   type ObjectStore,
+  objectsFolder,
   openObjectStore,
   readManifest,
   replay,
@@ -77,7 +77,7 @@ interface State extends JournalOptions, Pick<JournalsOptions, "adopted"> {
 /** Opens the durable side; asks nothing of storaged yet. One process owns the bucket's indexes at a time. */
 export async function openJournals(options: JournalsOptions): Promise<Journals> {
   const { storaged, newId, directory } = options;
-  const store = await openObjectStore({ storaged, newId, directory: join(directory, "objects") });
+  const store = await openObjectStore({ storaged, newId, directory: objectsFolder(directory) });
   const state: State = { ...options, store, open: new Map(), exclusively: createKeyedMutex() };
   return {
     list: () => list(state),

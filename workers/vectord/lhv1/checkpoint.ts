@@ -8,7 +8,15 @@
  */
 import { closed, t } from "../../../runtime/contract/contract.ts";
 import type { Upserts } from "../rows/rows.ts";
-import { corrupt, createFrameWriter, decodeHead, encodeHead, readFrame, type Source } from "./frame.ts";
+import {
+  corrupt,
+  createFrameWriter,
+  decodeHead,
+  encodeHead,
+  readFrame,
+  type Source,
+  sectionOf,
+} from "./frame.ts";
 import { decodePiece, encodeRows } from "./rows.ts";
 
 const CheckpointHead = closed({
@@ -23,32 +31,46 @@ interface CheckpointFacts {
   rows: number;
 }
 
+/** Vectors in a checkpoint, one row after the other from the offset on. */
+export interface VectorsAt {
+  offset: number;
+  rows: number;
+}
+
 /**
- * Writes the rows through `write`; returns the chain of the object. Throws when the pieces are not `rows` rows: the
- * object is worth nothing then.
+ * Writes the rows through `write`; returns the chain of the object and where its vectors are. Throws when the pieces
+ * are not `rows` rows: the object is worth nothing then.
  */
 export async function writeCheckpoint(
   { id, dimension, rows }: CheckpointFacts,
   pieces: AsyncIterable<Upserts> | Iterable<Upserts>,
   write: (bytes: Uint8Array) => Promise<void>,
-): Promise<string> {
+): Promise<{ chain: string; vectors: VectorsAt[] }> {
   const frame = createFrameWriter("checkpoint");
+  const vectors: VectorsAt[] = [];
   let written = 0;
+  let bytesBefore = frame.header.length;
+  const section = async (bytes: Uint8Array) => {
+    const { letters, offset, length } = sectionOf(bytes);
+    if (letters === "VECS") vectors.push({ offset: bytesBefore + offset, rows: length / 4 / dimension });
+    bytesBefore += bytes.length;
+    await write(bytes);
+  };
   await write(frame.header);
-  await write(encodeHead(frame, { id, dimension, rows }));
+  await section(encodeHead(frame, { id, dimension, rows }));
   for await (const piece of pieces) {
     if (piece.vectors.length !== piece.ids.length * dimension) {
       throw new RangeError(
         `${piece.vectors.length} numbers for ${piece.ids.length} rows of dimension ${dimension}`,
       );
     }
-    for (const bytes of encodeRows(frame, piece)) await write(bytes);
+    for (const bytes of encodeRows(frame, piece)) await section(bytes);
     written += piece.ids.length;
   }
   if (written !== rows) throw new RangeError(`a checkpoint of ${rows} rows was given ${written}`);
   const { bytes, chain } = frame.end();
   await write(bytes);
-  return chain;
+  return { chain, vectors };
 }
 
 /**
@@ -58,7 +80,7 @@ export async function writeCheckpoint(
 export async function* readCheckpoint(
   source: Source,
   { id, dimension, rows, chain }: CheckpointFacts & { chain: string },
-): AsyncGenerator<Upserts> {
+): AsyncGenerator<Upserts & { offset: number }> {
   const frame = await readFrame(source, "checkpoint");
   const head = await decodeHead(frame, CheckpointHead);
   if (head.id !== id || head.dimension !== dimension || head.rows !== rows) {

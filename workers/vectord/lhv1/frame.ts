@@ -138,6 +138,8 @@ export interface FrameReader {
   next: () => Promise<Section | undefined>;
   /** As `next`, where only a section with these letters can be right. */
   expect: (letters: string) => Promise<Uint8Array<ArrayBuffer>>;
+  /** Where the payload of the section that was read last begins in the object. */
+  at: () => number;
   /** As the writer's `end` gave it, once the end was read. */
   chain: () => string;
 }
@@ -149,6 +151,7 @@ export async function readFrame(source: Source, kind: Kind): Promise<FrameReader
   let number = 0;
   let chain = chained(0n, await readHeader(source, kind));
   let ended = false;
+  let payloadAt = at;
 
   const next = async (): Promise<Section | undefined> => {
     if (ended) return undefined;
@@ -166,6 +169,7 @@ export async function readFrame(source: Source, kind: Kind): Promise<FrameReader
       ended = true;
       return undefined;
     }
+    payloadAt = at + headerBytes;
     at += bytes;
     number += 1;
     chain = chained(chain, sum);
@@ -181,8 +185,15 @@ export async function readFrame(source: Source, kind: Kind): Promise<FrameReader
       if (section?.letters === letters) return section.payload;
       throw corrupt(key, `expected section ${letters}, found ${section?.letters ?? "its end"}`);
     },
+    at: () => payloadAt,
     chain: () => chainText(chain),
   };
+}
+
+/** Of the bytes of one section: its letters, and where its payload stands in them. */
+export function sectionOf(bytes: Uint8Array): { letters: string; offset: number; length: number } {
+  const letters = String.fromCharCode(...bytes.subarray(0, 4));
+  return { letters, offset: headerBytes, length: Number(viewOf(bytes).getBigUint64(8, true)) };
 }
 
 async function readHeader(source: Source, kind: Kind): Promise<bigint> {

@@ -1,5 +1,5 @@
 /** LHV1, the format of an index's objects: frames, segments, checkpoints, manifests, and the keys they are stored under. */
-export { readCheckpoint, writeCheckpoint } from "./checkpoint.ts";
+export { readCheckpoint, type VectorsAt, writeCheckpoint } from "./checkpoint.ts";
 export { corrupt, type Source, sourceOf } from "./frame.ts";
 export {
   checkpointKey,

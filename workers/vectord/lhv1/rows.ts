@@ -73,14 +73,15 @@ function encodeTable(frame: FrameWriter, letters: string, texts: readonly string
   });
 }
 
-/** Reads the piece whose IDS section is given. Throws `corrupt`. */
+/** Reads the piece whose IDS section is given; `offset` is where its vectors begin in the object. Throws `corrupt`. */
 export async function decodePiece(
   frame: FrameReader,
   idTable: Uint8Array<ArrayBuffer>,
   dimension: number,
-): Promise<Upserts> {
+): Promise<Upserts & { offset: number }> {
   const ids = decodeTable(frame.key, idTable);
   const raw = await frame.expect("VECS");
+  const offset = frame.at();
   if (raw.length !== ids.length * dimension * 4) {
     throw corrupt(
       frame.key,
@@ -92,7 +93,7 @@ export async function decodePiece(
     throw corrupt(frame.key, `metadata of ${texts.length} items for ${ids.length} ids`);
   }
   const vectors = new Float32Array(raw.buffer, raw.byteOffset, raw.length / 4);
-  return { ids, vectors, metadata: ids.map((_, at) => parseMetadata(frame.key, texts[at])) };
+  return { ids, vectors, offset, metadata: ids.map((_, at) => parseMetadata(frame.key, texts[at])) };
 }
 
 function parseMetadata(key: string, text: string | undefined): Metadata | undefined {

@@ -7,7 +7,7 @@ import {
   type Neighbours,
   type TopK,
 } from "../engine/engine.ts";
-import { rowsToBlockEnd, type SharedRows } from "../rows/rows.ts";
+import { gatherRows, rowsToBlockEnd, type SharedRows } from "../rows/rows.ts";
 import { nearestInBlock } from "./usearch.ts";
 
 export type Among = { rows: Uint32Array } | { from: number; to: number };
@@ -63,10 +63,10 @@ function* amongRange(
 ): Generator<void> {
   for (let row = from; row < to; ) {
     const end = Math.min(to, row + rowsToBlockEnd(row));
-    const block = shared.block(row);
     const first = row;
-    if (shared.offset(row) === 0)
-      inBlock(part, { rows: block, count: end - row, numberOf: (at) => first + at });
+    const range = shared.range(row, end);
+    if (range.byteOffset === 0)
+      inBlock(part, { rows: range, count: end - row, numberOf: (at) => first + at });
     else
       yield* amongRows(
         part,
@@ -85,15 +85,7 @@ function* amongRows(part: Part, rows: Uint32Array, shared: SharedRows): Generato
   const gathered = new Float32Array(Math.min(pieceRows, rows.length) * dimension);
   for (let first = 0; first < rows.length; first += pieceRows) {
     const piece = rows.subarray(first, first + pieceRows);
-    for (let at = 0; at < piece.length; ) {
-      // Rows that follow each other are copied at once.
-      const row = piece[at] as number;
-      const roomInBlock = rowsToBlockEnd(row);
-      let run = 1;
-      while (run < roomInBlock && piece[at + run] === row + run) run += 1;
-      gathered.set(shared.range(row, row + run), at * dimension);
-      at += run;
-    }
+    gatherRows(shared, piece, gathered.subarray(0, piece.length * dimension));
     inBlock(part, { rows: gathered, count: piece.length, numberOf: (at) => piece[at] as number });
     yield;
   }

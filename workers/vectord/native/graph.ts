@@ -11,6 +11,8 @@ export const noRow = 0xffff_ffff;
 /** Lives in an engine thread; every call blocks it, so the caller asks for little at a time. */
 export interface Graph {
   covered: () => number;
+  /** Rows it must have before it takes any; none unless it says so. */
+  addsFrom?: number;
   /** Takes in the rows after those it covers, up to `to`; all of them lie in one block. */
   add: (to: number) => void;
   /** How many of its candidates, nearest first, are scored again by the f32 rows to find the `k` nearest. */

@@ -12,8 +12,8 @@ const trailerBytes = 32;
 /** Read at once: the thread answers searches between two pieces. */
 const pieceBytes = 4 * 1024 * 1024;
 
-/** The graph depends on these and not on `ef_search`, which may be another one for the same file. */
-const builtFor = ({ ef_search: _, ...spec }: EngineSpec, engine: string): bigint =>
+/** The graph depends on these; not on `ef_search`, nor on where the rows are. */
+const builtFor = ({ ef_search: _, memory: __, ...spec }: EngineSpec, engine: string): bigint =>
   Bun.hash.xxHash64(JSON.stringify([engine, ...Object.entries(spec).sort(([a], [b]) => (a < b ? -1 : 1))]));
 
 /** The hash of the first `length` bytes, piece by piece. */

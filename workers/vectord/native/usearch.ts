@@ -1,11 +1,11 @@
 /** The only file that knows usearch: its mutable HNSW graph, and its exact search over a matrix. */
-import { type BatchMatches, exactSearch, Index, type MetricKind, type ScalarKind } from "usearch";
+import { type BatchMatches, exactSearch, Index, MetricKind, type ScalarKind } from "usearch";
 import type { EngineSpec, Metric } from "../engine/engine.ts";
 import type { SharedRows } from "../rows/rows.ts";
 import { type Candidates, type Graph, noRow } from "./graph.ts";
 
 const metrics = { cosine: "cos", ip: "ip", l2: "l2sq" } as const;
-const scalarBytes = { f32: 4, bf16: 2, i8: 1 } as const;
+const scalarBytes = { f32: 4, bf16: 2, i8: 1, b1: 1 / 8 } as const;
 
 /** Candidates beside the k asked for: what bf16's rounding may have put behind them. ADR 0063 has the numbers. */
 const spare = 8;
@@ -26,7 +26,7 @@ export function openUsearch(spec: EngineSpec, rows: SharedRows, threads: number,
   const { dimension, quantization, connectivity } = spec;
   const index = new Index({
     dimensions: dimension,
-    metric: metricKind(spec.metric),
+    metric: quantization === "b1" ? MetricKind.Hamming : metricKind(spec.metric),
     quantization: scalar(quantization),
     connectivity,
     expansion_add: spec.ef_construction,
@@ -45,7 +45,8 @@ export function openUsearch(spec: EngineSpec, rows: SharedRows, threads: number,
       index.add(keys, rows.range(from, to), threads);
     },
     scored: (k, wanted) => {
-      if (quantization === "i8") return wanted; // It mixes up neighbours within all of its candidates.
+      // They mix up neighbours within all of their candidates.
+      if (quantization === "i8" || quantization === "b1") return wanted;
       return quantization === "f32" ? k : k + spare;
     },
     search: (queries, wanted) => searchGraph(index, queries, { dimension, wanted, threads }),

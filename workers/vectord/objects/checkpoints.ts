@@ -9,6 +9,7 @@ import {
   corrupt,
   engineKey,
   readCheckpoint,
+  type VectorsAt,
   writeCheckpoint,
 } from "../lhv1/lhv1.ts";
 import type { Upserts } from "../rows/rows.ts";
@@ -18,6 +19,8 @@ import type { ObjectStore } from "./store.ts";
 export interface Contents {
   count: number;
   pieces: AsyncIterable<Upserts> | Iterable<Upserts>;
+  /** The file that becomes the checkpoint, and where its vectors are; its path ends with the call. */
+  written?: (path: string, vectors: readonly VectorsAt[]) => void;
   /** Writes the engine's structure over exactly these rows to the path, or returns false. */
   saveEngine?: (path: string) => Promise<boolean>;
 }
@@ -42,10 +45,11 @@ export async function saveCheckpoint(
   try {
     const file = await open(draft.path, "w");
     const facts = { id, dimension, rows: contents.count };
-    const chain = await writeCheckpoint(facts, contents.pieces, async (bytes) => {
+    const { chain, vectors } = await writeCheckpoint(facts, contents.pieces, async (bytes) => {
       guard();
       await file.writeFile(bytes);
     }).finally(() => file.close());
+    contents.written?.(draft.path, vectors);
     const bytes = await draft.commit(key);
     const engine = await saveEngine(store, engineKey(name, incarnation, id), contents).catch((error) => {
       log.warn("the engine's structure was not kept; it is built again at the next start", describe(error));
@@ -93,12 +97,13 @@ export async function* loadCheckpoint(
   dimension: number,
   checkpoint: Checkpoint,
 ): AsyncGenerator<Upserts> {
-  const { source, release } = await store.open(checkpoint.key);
+  const { path, source, release } = await store.open(checkpoint.key);
   try {
     if (source.bytes !== checkpoint.bytes) {
       throw corrupt(checkpoint.key, `it has ${source.bytes} bytes, ${checkpoint.bytes} were written`);
     }
-    yield* readCheckpoint(source, { ...checkpoint, dimension });
+    for await (const { offset, ...upserts } of readCheckpoint(source, { ...checkpoint, dimension }))
+      yield { ...upserts, place: { path, offset, rows: upserts.ids.length } };
   } finally {
     await release();
   }

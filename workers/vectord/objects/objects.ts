@@ -6,4 +6,4 @@ export { eraseAll, neededBy } from "./orphans.ts";
 export { loadSegment, replay, type SegmentRef } from "./recovery.ts";
 export { writeSegment } from "./segments.ts";
 export { createObjectSizes, type ObjectSizes } from "./sizes.ts";
-export { isFailure, type ObjectStore, openObjectStore } from "./store.ts";
+export { isFailure, type ObjectStore, objectsFolder, openObjectStore } from "./store.ts";

@@ -69,6 +69,9 @@ interface StoreOptions {
 export const isFailure = (error: unknown, type: ErrorType): boolean =>
   error instanceof ServiceError && error.type === type;
 
+/** Files of this process alone, in vectord's own directory: emptied at each start. */
+export const objectsFolder = (directory: string): string => join(directory, "objects");
+
 /** Opens the store; removes copies that an earlier run left. */
 export async function openObjectStore(options: StoreOptions): Promise<ObjectStore> {
   const { verbs } = options.storaged;

@@ -1,4 +1,5 @@
 /** What is added and deleted at once: all of it or nothing becomes durable and visible. */
+import type { RowPlace } from "./row-files.ts";
 
 /** Any JSON object that came with an item. */
 export type Metadata = Readonly<Record<string, unknown>>;
@@ -16,6 +17,8 @@ export interface Upserts {
   vectors: Float32Array;
   /** One entry an id; undefined where the item has none. */
   metadata: readonly (Metadata | undefined)[];
+  /** Where the vectors stand in a file, if they do. */
+  place?: RowPlace;
 }
 
 export interface Batch {

@@ -7,31 +7,40 @@ import type { Metadata, Upserts } from "./batch.ts";
 const tablesBytes = 200;
 /** Heap of a byte of JSON: 1.4 where texts are long, 5 where objects are nested and small. */
 const heapPerJsonByte = 4;
-const scalarBytes = { f32: 4, bf16: 2, i8: 1 } as const;
+const scalarBytes = { f32: 4, bf16: 2, i8: 1, b1: 1 / 8 } as const;
+/** Of a row on disk, its checksum. */
+const placeBytes = 4;
 
 /** Bytes of a row on the heap. */
 export const heapOfRow = (id: string, metadata: Metadata | undefined): number =>
   tablesBytes + id.length + (metadata === undefined ? 0 : heapBytes(metadata));
 
-/** A vector as 32-bit floats, and what the engine keeps of it. */
-export const bytesOfVector = (config: IndexConfig): number => config.dimension * 4 + engineBytes(config);
+/** A vector as 32-bit floats, unless it is on disk, and what the engine keeps of it. */
+export const bytesOfVector = (config: IndexConfig): number =>
+  (isOnDisk(config) ? placeBytes : config.dimension * 4) + engineBytes(config);
 
-function engineBytes({ type, dimension, quantization, connectivity }: IndexConfig): number {
+export const isOnDisk = ({ memory }: Pick<IndexConfig, "memory">): boolean =>
+  memory !== undefined && memory !== "all";
+
+function engineBytes({ type, dimension, quantization, connectivity, memory }: IndexConfig): number {
+  if (memory === "codes") return Math.ceil(dimension / 32) * 4;
   if (type === "flat") return 0;
   const links = /hnsw/i.test(type) ? connectivity * 12 + 128 : 16;
   if (type === "hnsw") return dimension * scalarBytes[quantization] + links;
   return dimension * 4 + links;
 }
 
-/** What these rows take. */
+/** What these rows take; of those on disk, what is in memory still. */
 export const bytesOfRows = (
   config: IndexConfig,
-  rows: { total: () => number; bytes: () => number },
-): number => rows.total() * bytesOfVector(config) + rows.bytes();
+  rows: { total: () => number; bytes: () => number; blocks: { bytes: () => number } },
+): number =>
+  rows.total() * bytesOfVector(config) + rows.bytes() + (isOnDisk(config) ? rows.blocks.bytes() : 0);
 
 /** What items will take. */
 export function bytesOfItems(config: IndexConfig, { ids, metadata }: Upserts): number {
-  let bytes = ids.length * bytesOfVector(config);
+  const vector = bytesOfVector(config) + (isOnDisk(config) ? config.dimension * 4 : 0);
+  let bytes = ids.length * vector;
   for (const [at, id] of ids.entries()) bytes += heapOfRow(id, metadata[at]);
   return bytes;
 }

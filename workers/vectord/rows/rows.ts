@@ -24,11 +24,14 @@ export {
   rowsOf,
   unite,
 } from "./bitmap.ts";
-export { bytesOfItems, bytesOfRows, bytesOfStored, bytesOfVector, rowsWithin } from "./memory.ts";
+export { bytesOfItems, bytesOfRows, bytesOfStored, bytesOfVector, isOnDisk, rowsWithin } from "./memory.ts";
 export { keptIn, mainName, pack, type Unpacked, unpack } from "./named-vectors.ts";
+export type { OpenedRows, RowPlace } from "./row-files.ts";
 export {
   createSharedRows,
   createVectorBlocks,
+  gatherRows,
+  type RowsShare,
   rowsToBlockEnd,
   type SharedRows,
   type VectorBlocks,
@@ -111,11 +114,11 @@ export function createRows(blocks: VectorBlocks, from: Sequences = createSequenc
     sequences.push(sequence);
   };
   const append = (
-    { ids: newIds, vectors, metadata: newMetadata }: Upserts,
+    { ids: newIds, vectors, metadata: newMetadata, place }: Upserts,
     given?: readonly number[],
   ): number => {
     let replaced = 0;
-    blocks.append(vectors);
+    blocks.append(vectors, place);
     for (const [at, id] of newIds.entries()) {
       if (remove(id)) replaced += 1;
       const row = ids.length;
@@ -211,11 +214,8 @@ export function* rowPieces(rows: Rows, view: View, signal: AbortSignal): Generat
 
 /** Copies of some rows. */
 export function copyRows(rows: Rows, chosen: Uint32Array): Upserts {
-  const { dimension, row: vector } = rows.blocks;
-  const vectors = new Float32Array(chosen.length * dimension);
-  for (const [at, row] of chosen.entries()) vectors.set(vector(row), at * dimension);
   return {
-    vectors,
+    vectors: rows.blocks.gather(chosen),
     ids: Array.from(chosen, (row) => rows.id(row)),
     metadata: Array.from(chosen, (row) => rows.metadata(row)),
   };

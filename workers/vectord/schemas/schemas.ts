@@ -22,7 +22,11 @@ export const Metadata = t.Record(t.String(), t.Unknown());
 /** `{"state":"IL"}`, `{"rate":{"gte":20}}`, `{"and":[…]}`; see runtime/filter/filter.ts for the grammar. */
 export const Filter = t.Record(t.String(), t.Unknown());
 export const Metric = t.Union([t.Literal("cosine"), t.Literal("ip"), t.Literal("l2")]);
-export const Quantization = t.Union([t.Literal("f32"), t.Literal("bf16"), t.Literal("i8")]);
+export const Quantization = t.Union([t.Literal("f32"), t.Literal("bf16"), t.Literal("i8"), t.Literal("b1")]);
+export const Memory = t.Union([t.Literal("all"), t.Literal("graph"), t.Literal("codes")], {
+  description:
+    "What of the vectors is in memory: all of them and the graph; the graph, with its rounded vectors, the exact ones being read from disk; or one bit a number, without a graph.",
+});
 
 /** Indices of one sparse vector. */
 export const sparseMax = 4096;
@@ -52,6 +56,8 @@ export const IndexConfig = closed({
   type: t.String({ minLength: 1, maxLength: 100 }),
   /** Of the vectors inside the graph; the row store keeps f32, and results are scored by that. */
   quantization: Quantization,
+  /** Absent: all. */
+  memory: t.Optional(Memory),
   embedding_model: t.Optional(t.String({ minLength: 1, maxLength: 200 })),
   /** Links of a node in the graph (M). */
   connectivity: t.Integer({ minimum: 2, maximum: 512 }),
@@ -66,7 +72,7 @@ export type IndexConfig = Static<typeof IndexConfig>;
 
 export const IndexInfo = t.Composite(
   [
-    IndexConfig,
+    t.Omit(IndexConfig, ["memory"]),
     closed({
       /** What searches the graph: usearch, faiss or exact. */
       engine: t.String(),
@@ -76,6 +82,9 @@ export const IndexInfo = t.Composite(
       /** Rows that the engine has; the rest is searched exactly until it does. */
       indexed: t.Integer({ minimum: 0 }),
       memory_bytes: t.Integer({ minimum: 0 }),
+      memory: Memory,
+      /** Memory of a row's vector: what is resident of it, its codes and its links, without id and metadata. */
+      vector_bytes: t.Integer({ minimum: 0 }),
       stored_bytes: t.Integer({ minimum: 0 }),
       /** Of types with inverted lists: how many a search looks into, and whether there were enough rows to train them. */
       ivf: t.Optional(

@@ -10,13 +10,14 @@ import {
   type Graph,
   loadFaiss,
   noRow,
+  openCodes,
   openFaiss,
   openUsearch,
   scored,
   sealFile,
 } from "../native/native.ts";
-import { createSharedRows, rowsToBlockEnd, type SharedRows } from "../rows/rows.ts";
-import type { Ask, NewBlocks } from "./protocol.ts";
+import { createSharedRows, type RowsShare, rowsToBlockEnd, type SharedRows } from "../rows/rows.ts";
+import type { Ask } from "./protocol.ts";
 
 /** Rows and queries in one native call at most, whatever the pace. */
 const rowsAtOnce = 4096;
@@ -26,7 +27,7 @@ const faissQueriesAtOnce = 32;
 
 export interface LocalEngine {
   spec: EngineSpec;
-  grow: (blocks: NewBlocks) => void;
+  grow: (blocks: RowsShare) => void;
   covered: () => number;
   bytes: () => number;
   /** One slice towards `rows`; whether that is all. */
@@ -48,10 +49,11 @@ export async function openLocal(
   { spec, plan, blocks, built }: OpenAsk,
   { threads, clock }: { threads: number; clock: Clock },
 ): Promise<LocalEngine> {
-  const shared = createSharedRows(spec.dimension, blocks.buffers);
+  const shared = createSharedRows(spec.dimension, blocks);
   let graph: Graph | undefined;
   if (built) await checkFile(built.path, { spec, engine: plan.engine, rows: built.rows });
   if (plan.engine === "usearch") graph = openUsearch(spec, shared, threads, built?.path);
+  if (plan.engine === "codes") graph = openCodes(spec, shared, built?.path);
   if (plan.engine === "faiss") {
     if (built) graph = openFaiss(spec, shared, built.path);
     else loadFaiss();
@@ -65,7 +67,7 @@ export async function openLocal(
   const engine = plan.engine === "exact" ? exactEngine() : graphEngine({ spec, plan, shared, clock }, graph);
   return {
     spec,
-    grow: ({ from, buffers }) => shared.grow(from, buffers),
+    grow: shared.grow,
     exactly: (queries, k, among) => exactly({ queries, k, among, threads, metric: spec.metric }, shared),
     ...engine,
   };
@@ -114,7 +116,7 @@ function graphEngine({ spec, plan, shared, clock }: GraphEngine, opened: Graph |
     bytes: () => graph?.bytes() ?? 0,
     addSlice: (rows) => {
       // Not trained yet: the rows are searched exactly until there are enough of them.
-      if (graph === undefined) return true;
+      if (graph === undefined || (graph.covered() === 0 && rows < (graph.addsFrom ?? 0))) return true;
       const native = graph;
       const from = native.covered();
       const count = Math.min(adding.units(), rows - from, rowsToBlockEnd(from));

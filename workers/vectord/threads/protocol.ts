@@ -2,12 +2,7 @@
 import type { WireError } from "../../../runtime/errors/errors.ts";
 import type { EngineSpec, IndexPlan, Neighbours } from "../engine/engine.ts";
 import type { Among } from "../native/native.ts";
-
-/** The blocks from the `from`th on that the thread does not have yet. */
-export interface NewBlocks {
-  from: number;
-  buffers: readonly SharedArrayBuffer[];
-}
+import type { RowsShare } from "../rows/rows.ts";
 
 /** What a thread is asked, and what `done` answers. `rows` are row counts. */
 export type Ask =
@@ -15,12 +10,14 @@ export type Ask =
       type: "open";
       spec: EngineSpec;
       plan: IndexPlan;
-      blocks: NewBlocks;
+      blocks: RowsShare;
       built?: { path: string; rows: number };
     }
-  | { type: "add"; rows: number; blocks: NewBlocks }
+  | { type: "add"; rows: number; blocks: RowsShare }
   | { type: "search"; queries: Float32Array; k: number; ef: number }
-  | { type: "exact"; queries: Float32Array; k: number; among: Among; blocks: NewBlocks }
+  | { type: "exact"; queries: Float32Array; k: number; among: Among; blocks: RowsShare }
+  /** Rows stand in other files now: those of before are closed once it is answered. */
+  | { type: "moved"; blocks: RowsShare }
   /** FAISS was trained: the file of its index without rows. */
   | { type: "begin"; start: string }
   | { type: "save"; path: string }

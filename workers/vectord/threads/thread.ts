@@ -69,6 +69,7 @@ async function begin(call: Call, ask: Ask): Promise<void> {
     const all = { ...waiting, done: () => done(call, undefined), progress: () => progress(call) };
     return queue.add({ ...all, rows: ask.rows });
   }
+  if (ask.type === "moved") return done(call, undefined);
   if (ask.type === "begin") {
     engine.begin(ask.start);
     return done(call, undefined);

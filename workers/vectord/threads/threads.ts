@@ -10,9 +10,9 @@ import {
   planIndex,
 } from "../engine/engine.ts";
 import { type FaissIndexes, type FaissOptions, openFaissIndexes, type Trainer } from "../faiss/faiss.ts";
-import type { VectorBlocks } from "../rows/rows.ts";
+import type { RowsShare, VectorBlocks } from "../rows/rows.ts";
 import { type EngineHost, startEngineHost } from "./host.ts";
-import { type NewBlocks, type PackedNeighbours, unpack } from "./protocol.ts";
+import { type PackedNeighbours, unpack } from "./protocol.ts";
 
 export interface EnginesOptions extends FaissOptions {
   /** JavaScript threads that hold engines; 0: one a core. */
@@ -116,7 +116,7 @@ interface Remote {
   plan: IndexPlan;
   blocks: VectorBlocks;
   /** The blocks the thread has not been handed yet; counts them as handed. */
-  newBlocks: () => NewBlocks;
+  newBlocks: () => RowsShare;
   state: { covered: number; bytes: number; ended?: ServiceError };
 }
 
@@ -146,10 +146,9 @@ async function openEngine(
   });
   let handed = 0;
   const newBlocks = () => {
-    const from = handed;
-    const buffers = blocks.buffers().slice(from);
-    handed += buffers.length;
-    return { from, buffers };
+    const share = blocks.share(handed);
+    handed += share.buffers.length;
+    return share;
   };
   const remote = { host, engine, spec, plan, blocks, newBlocks, state };
   try {
@@ -199,6 +198,9 @@ function engineOver(
       await trainer.train(rows, signal);
       signal?.throwIfAborted(); // Before the blocks count as handed over.
       await host.ask(engine, { type: "add", rows, blocks: newBlocks() }, signal);
+    },
+    moved: async () => {
+      if (!state.ended) await host.ask(engine, { type: "moved", blocks: newBlocks() });
     },
     search: (queries, { k, ef = spec.ef_search, signal }) =>
       admitted(() => neighbours(host.ask(engine, { type: "search", queries, k, ef }, signal))),

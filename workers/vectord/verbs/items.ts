@@ -101,7 +101,7 @@ export function itemStreams(parts: ItemParts): RawOf<Vectord> {
         const main = asked?.vectors ?? new Float32Array();
         const checked = checkSearch(main, false, options, live.config, settings);
         const found = await parts.instruments.search(1, () =>
-          fusedAnswer(live, { ...checked, named }, signal),
+          live.use(() => fusedAnswer(live, { ...checked, named }, signal)),
         );
         return jsonResponse({ results: found });
       }
@@ -160,4 +160,7 @@ const answers = (
   asked: SearchRequest,
   signal: CallContext["signal"],
   { instruments }: ItemParts,
-) => instruments.search(asked.vectors.length / live.config.dimension, () => answersOf(live, asked, signal));
+) =>
+  instruments.search(asked.vectors.length / live.config.dimension, () =>
+    live.use(() => answersOf(live, asked, signal)),
+  );

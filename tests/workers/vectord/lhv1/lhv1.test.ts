@@ -67,7 +67,7 @@ async function checkpointBytes(
 ): Promise<{ bytes: Bytes; chain: string }> {
   const written: Uint8Array[] = [];
   const rows = pieces.reduce((sum, { ids }) => sum + ids.length, 0);
-  const chain = await writeCheckpoint({ ...facts, rows }, pieces, async (bytes) => {
+  const { chain } = await writeCheckpoint({ ...facts, rows }, pieces, async (bytes) => {
     written.push(bytes);
   });
   return { bytes: joined(written), chain };
@@ -75,8 +75,11 @@ async function checkpointBytes(
 const readSegment = (bytes: Bytes) => decodeSegment(sourceOf("the/key", bytes));
 async function readRows(bytes: Bytes, chain: string): Promise<Upserts[]> {
   const pieces: Upserts[] = [];
-  for await (const piece of readCheckpoint(sourceOf("the/key", bytes), { ...facts, chain }))
+  for await (const { offset, ...piece } of readCheckpoint(sourceOf("the/key", bytes), { ...facts, chain })) {
+    const there = new Float32Array(bytes.slice(offset, offset + piece.vectors.byteLength).buffer);
+    expect([...there]).toEqual([...piece.vectors]);
     pieces.push(piece);
+  }
   return pieces;
 }
 const readManifest = (bytes: Bytes) => decodeManifest("the/key", "workers", bytes);

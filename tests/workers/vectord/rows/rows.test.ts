@@ -77,7 +77,12 @@ test("a copy that follows ends with the same items in the same order, whatever h
     const rows = newRows();
     const some = () => [...new Set(Array.from({ length: random.below(30) }, () => `i${random.below(60)}`))];
     for (let at = 0; at < 10; at++) rows.apply(batch(some(), some()));
-    const copy = await copyLive(rows, rows.view(), systemClock, signal);
+    const copy = await copyLive(
+      { rows, into: createVectorBlocks(rows.blocks.dimension) },
+      rows.view(),
+      systemClock,
+      signal,
+    );
     for (let at = 0; at < random.below(6); at++) rows.apply(batch(some(), some()));
     if (random.below(2) === 0)
       for (let at = 0; at < 9000; at += 50)

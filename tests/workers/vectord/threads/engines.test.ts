@@ -33,6 +33,21 @@ const underUsearch: EngineCase[] = [
   { name: "usearch bf16, cosine", spec: { type: "hnsw", metric: "cosine", quantization: "bf16" }, ...graph },
   { name: "usearch i8, cosine", spec: { type: "hnsw", metric: "cosine", quantization: "i8" }, ...graph },
   { name: "usearch f32, ip", spec: { type: "hnsw", metric: "ip", quantization: "f32" }, ...graph },
+  {
+    name: "usearch i8, cosine, rows on disk",
+    spec: { type: "hnsw", metric: "cosine", quantization: "i8", memory: "graph" },
+    ...{ ...graph, isOnDisk: true },
+  },
+  {
+    name: "codes, rows on disk",
+    spec: { type: "hnsw", metric: "cosine", quantization: "bf16", memory: "codes" },
+    ...{ engine: "codes", recallMin: 0.95, trainsFrom: 2048, isOnDisk: true },
+  },
+  {
+    name: "usearch b1, cosine",
+    spec: { type: "hnsw", metric: "cosine", quantization: "b1" },
+    ...{ ...graph, recallMin: 0.9 },
+  },
   { name: "usearch bf16, l2", spec: { type: "hnsw", metric: "l2", quantization: "bf16" }, ...graph },
 ];
 const underFaiss: EngineCase[] = [
