@@ -3,12 +3,12 @@
  * once for each level of nesting and ends the process at a few thousand.
  */
 
-import { parquetMetadata, type SchemaElement } from "hyparquet";
+import { parquetMetadata, type SchemaElement, snappyUncompress } from "hyparquet";
 import { fail } from "../errors/errors.ts";
 import { tooDeep, typeNestingMax } from "../sql/sql.ts";
 import { readByte, readListHead, readVarInt, skipStruct } from "./thrift.ts";
 
-export type { SchemaElement };
+export { type SchemaElement, snappyUncompress };
 
 /** One value or group of the schema, in the order of the file: each group before its children. */
 export interface SchemaNode {

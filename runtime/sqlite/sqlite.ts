@@ -24,3 +24,13 @@ export function openSqlite(file: string, { create = false } = {}): Database {
 
 /** An empty database without a file. */
 export const sqliteInMemory = (): Database => new Database(":memory:");
+
+/**
+ * Somebody's database, to be read. Functions that its views may not call are closed to them. Integers come as bigint.
+ * Throws what SQLite throws.
+ */
+export function openForeignSqlite(file: string): Database {
+  const database = new Database(file, { safeIntegers: true, readonly: true });
+  database.run("PRAGMA trusted_schema = 0");
+  return database;
+}

@@ -23,7 +23,7 @@ import { createCsvScan } from "../../workers/ingestd/csv/scan.ts";
 import { whyText } from "../../workers/ingestd/inference/reasons.ts";
 import { parseJson } from "../../workers/ingestd/ndjson/json-value.ts";
 import { addValue, emptyShape } from "../../workers/ingestd/ndjson/shape.ts";
-import { formFile } from "../../workers/ingestd/receiving/multipart.ts";
+import { formFiles } from "../../workers/ingestd/receiving/multipart.ts";
 import { readingOf } from "../../workers/ingestd/requests/parameters.ts";
 import { matchExpression } from "../../workers/matrixd/lexicon/read.ts";
 import { readLogs } from "../../workers/observerd/otlp/log-record.ts";
@@ -232,7 +232,10 @@ const parsers: Record<string, { parse: (input: Input) => unknown; worst: Worst; 
     worst: { rows: (size) => `[${Array(Math.ceil(size / 8)).fill("[1,2]")}]`, digits: of("1", "[[", "]]") },
   },
   forms: {
-    parse: async (body) => drain((await formFile(chunks(body), "multipart/form-data; boundary=B")).chunks),
+    parse: async (body) => {
+      for await (const file of formFiles(chunks(body), "multipart/form-data; boundary=B"))
+        await drain(file.chunks);
+    },
     worst: {
       "line ends": of("\r", '--B\r\nContent-Disposition: form-data; name="file"\r\n\r\n', "\r\n--B--"),
       "beginnings of boundaries": of(

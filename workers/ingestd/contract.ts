@@ -22,56 +22,13 @@ const {
   Expression,
   maintained,
   maintaining,
+  reading,
   Retyping,
   rowChange,
   rowDiff,
   timeout,
   UpsertRows,
 } = schemas;
-
-/** How to read the file. Delimiter, encoding and types are found out when absent; there is a header unless told otherwise. */
-const reading = {
-  format: t.Optional(t.Union([t.Literal("csv"), t.Literal("ndjson"), t.Literal("parquet")])),
-  delimiter: t.Optional(
-    t.String({ minLength: 1, maxLength: 8, description: "At most 4 bytes, or `tab` or `space`." }),
-  ),
-  quote: t.Optional(t.String({ maxLength: 1, description: "One character, or empty for none." })),
-  escape: t.Optional(
-    t.String({
-      maxLength: 1,
-      description: "Stands before a quote or itself inside quotes, such as a backslash.",
-    }),
-  ),
-  comment: t.Optional(t.String({ maxLength: 1, description: "Lines that begin with it are skipped." })),
-  skip: t.Optional(t.Integer({ minimum: 0, maximum: 10_000, description: "Lines before the header." })),
-  header: t.Optional(t.Boolean()),
-  encoding: t.Optional(t.Union([t.Literal("utf-8"), t.Literal("utf-16"), t.Literal("latin-1")])),
-  null: t.Optional(
-    t.Array(t.String({ maxLength: 64 }), {
-      maxItems: 100,
-      description: "A text that stands for NULL beside the empty field; may be given several times.",
-    }),
-  ),
-  types: t.Optional(
-    t.String({ maxLength: 65_536, description: 'col:TYPE,col:TYPE, or a JSON object {"col":"TYPE"}.' }),
-  ),
-  date_format: t.Optional(t.String({ minLength: 1, maxLength: 64, description: "As strptime: %d/%m/%Y." })),
-  timestamp_format: t.Optional(
-    t.String({ minLength: 1, maxLength: 64, description: "As strptime: %d/%b/%Y:%H:%M:%S %z." }),
-  ),
-  decimal: t.Optional(
-    t.Union([t.Literal("."), t.Literal(",")], {
-      description:
-        "What stands before the fraction of a number: with `,`, 1,5 is 1.5 and 1.500,25 is 1500.25.",
-    }),
-  ),
-  infer: t.Optional(
-    t.Union([t.Literal("exact"), t.Literal("values")], {
-      description:
-        "`exact`: a type only where every text reads back. `values`: by value, whatever its notation; NA and the like are NULL.",
-    }),
-  ),
-};
 
 const ingesting = {
   name: TableName,
@@ -150,6 +107,14 @@ const BadRow = closed({
 /** The answer of a preview. */
 export const Previewed = closed({
   format: t.String(),
+  /** Where there are several, those of archives among them. */
+  files: t.Optional(t.Array(t.String())),
+  /** Sheets of a workbook or tables of a database: which was read, and why. */
+  tables: t.Optional(
+    t.Array(
+      closed({ name: t.String(), hidden: t.Optional(t.Boolean()), taken: t.Boolean(), why: t.String() }),
+    ),
+  ),
   dialect: t.Optional(
     closed({
       delimiter: t.String(),
@@ -190,7 +155,7 @@ const JobId = closed({ id: t.String({ maxLength: 64 }) });
 export const ingestd = contract("ingestd", {
   ingest: raw(["POST"], "/ingest", {
     summary:
-      "Loads a CSV, NDJSON or Parquet file (gzip and zstd too) as a dataset: multipart field `file`, or the raw body.",
+      "Loads files as a dataset: CSV, JSON, NDJSON, Parquet, XLSX, ODS, Avro or SQLite, plain, gzip, zstd, or in a zip or tar. Multipart fields `file`, or the raw body.",
     query: closed(ingesting),
     consumes: {
       "application/octet-stream": Binary,
@@ -207,7 +172,10 @@ export const ingestd = contract("ingestd", {
   preview: raw(["POST"], "/ingest/preview", {
     reads: true,
     summary: "Says dialect, types, the first rows and warnings of a file, and stores nothing.",
-    query: closed({ ...reading, ...timeout, rows: t.Optional(t.Integer({ minimum: 1, maximum: 1000 })) }),
+    query: closed({
+      ...{ ...reading, ...timeout, ...schemas.fromUrl },
+      rows: t.Optional(t.Integer({ minimum: 1, maximum: 1000 })),
+    }),
     consumes: { "application/octet-stream": Binary, "multipart/form-data": FileForm },
     produces: { "application/json": Previewed },
     refusals: [408, 422, 429],

@@ -12,6 +12,7 @@ import type { Ingestd } from "./contract.ts";
 import { openDocuments } from "./documents/documents.ts";
 import { openEngines } from "./engine/engine.ts";
 import { eraseSubject } from "./erasure/erasure.ts";
+import { openExtraction } from "./extraction/extraction.ts";
 import { createJobs, type IngestDeps, type IngestParts, isOver, measureIngests } from "./jobs/jobs.ts";
 import { stagingFolders } from "./loading/loading.ts";
 import { openMaintenance } from "./maintenance/maintenance.ts";
@@ -23,15 +24,29 @@ const retryAfterSeconds = 2;
 /** Rows that a difference shows where nothing else is asked for. */
 const sampleDefault = 20;
 
+/** What the plan of memory gives to files of strangers, beside what DuckDB has: `memory-plan.ts`. */
+const extractionPart = 1 / 5;
+
+const extractionOf = (deps: IngestDeps, workDirectory: string) => {
+  const { memory_limit, max_document_bytes, document_timeout_ms, max_timeout_ms } = deps.config.ingestd;
+  return {
+    ...deps,
+    workDirectory,
+    directory: join(workDirectory, "extraction"),
+    memoryBytesMax: memoryBytes(memory_limit) * extractionPart,
+    fileBytesMax: max_document_bytes,
+    timeoutMs: document_timeout_ms,
+    longestMs: max_timeout_ms,
+  };
+};
+
 const refusal = (running: number, waiting: number) =>
   fail("overloaded", `${running} ingests run and ${waiting} wait: try again later`, { retryAfterSeconds });
 
 /** Starts ingestd. What an earlier run left in its work directory is removed. */
 export async function createIngestd(deps: IngestDeps): Promise<Running<Ingestd>> {
   const { config, clock, directory } = deps;
-  const workDirectory = join(directory, "work");
-  await rm(workDirectory, { recursive: true, force: true });
-  await mkdir(workDirectory, { recursive: true });
+  const workDirectory = await emptied(join(directory, "work"));
   const { max_concurrent_ingests: atOnce, max_waiting_ingests: waitingMax } = config.ingestd;
   const engines = openEngines({
     ...deps,
@@ -42,7 +57,8 @@ export async function createIngestd(deps: IngestDeps): Promise<Running<Ingestd>>
   });
   const jobs = createJobs(clock, config.ingestd.jobs_kept);
   const limiter = createLimiter(atOnce, { waitingMax, refusal });
-  const parts: IngestParts = { deps, engines, jobs, limiter, workDirectory };
+  const extraction = openExtraction(extractionOf(deps, workDirectory));
+  const parts: IngestParts = { deps, engines, extraction, jobs, limiter, workDirectory };
   const maintenance = openMaintenance(parts);
   const measured = measureIngests(deps.metrics, limiter, clock);
   const following = new AbortController();
@@ -85,7 +101,7 @@ export async function createIngestd(deps: IngestDeps): Promise<Running<Ingestd>>
       events: async ({ id }, { signal }) =>
         jobEvents(jobs, id, { isOver, signal: AbortSignal.any([signal, following.signal]) }),
     },
-    notReady: () => [...engines.problems(), ...documents.problems()],
+    notReady: () => [...engines.problems(), ...extraction.problems(), ...documents.problems()],
     durable: documents.durable,
     erase: (erasing) => changing(() => eraseSubject(erasing, parts, { documents, lifetime })),
     giveUp: () => following.abort(),
@@ -93,11 +109,18 @@ export async function createIngestd(deps: IngestDeps): Promise<Running<Ingestd>>
       ending.abort(fail("unavailable", "ingestd is stopping", { retryAfterSeconds: 1 }));
       await maintenance.stop();
       await Promise.allSettled([...changes, jobs.stop()]);
+      await extraction.stop();
       await documents.stop();
       await engines.stop();
       await rm(workDirectory, { recursive: true, force: true });
     },
   };
+}
+
+async function emptied(directory: string): Promise<string> {
+  await rm(directory, { recursive: true, force: true });
+  await mkdir(directory, { recursive: true });
+  return directory;
 }
 
 const jobVerbs = (jobs: IngestParts["jobs"]): Pick<VerbsOf<Ingestd>, "jobs" | "job" | "cancel"> => ({

@@ -1,6 +1,7 @@
 /** A writer of open tables, as an engine is: its files go into the warehouse, then it commits to the REST catalog. */
+
+import { decodeAvroFile, encodeAvroFile } from "../../../runtime/avro/avro.ts";
 import type { Peer } from "../../../runtime/contract/endpoints.ts";
-import { decodeAvroFile, encodeAvroFile } from "../../../workers/catalogd/avro/avro.ts";
 import { encodeManifestFile, encodeManifestList } from "../../../workers/catalogd/iceberg/manifest.ts";
 import { withFirstRowIds } from "../../../workers/catalogd/iceberg/row-ids.ts";
 import type { Storaged } from "../../../workers/storaged/contract.ts";

@@ -55,7 +55,7 @@ describe("parameters, before the body is read", () => {
     ),
     asked("an unknown parameter", "&frobnicate=1", "unknown_field", "frobnicate"),
     asked("evolve that is neither true nor false", "&evolve=maybe", "invalid_field", "evolve"),
-    asked("an unknown format", "&format=xlsx", "invalid_field", "csv", "ndjson", "parquet"),
+    asked("an unknown format", "&format=xls", "invalid_field", "csv", "ndjson", "parquet", "xlsx"),
     asked("an unknown mode", "&mode=merge", "invalid_field", "replace", "append", "upsert"),
     asked("an unknown on_error", "&on_error=ignore", "invalid_field", "fail", "reject"),
     asked("an unknown encoding", "&encoding=ebcdic", "invalid_field", "utf-16"),
@@ -111,10 +111,11 @@ describe("the envelope", () => {
       "'file'",
     ),
     refused(
-      "two fields file",
-      form(`${field("file", good)}${field("file", good)}--B--\r\n`),
-      "bad_request",
-      "two fields",
+      "two fields file of different columns",
+      form(`${field("file", good)}${field("file", "a\n1\n", "g.csv")}--B--\r\n`),
+      "unprocessable",
+      "g.csv lacks 'b'",
+      "union_by_name",
     ),
     refused(
       "another field after the file",
@@ -197,18 +198,17 @@ describe("the envelope", () => {
 describe("files that are something else", () => {
   run([
     sent(
-      "a zip or xlsx",
+      "a zip that is cut off",
       bytes("PK\x03\x04\x14\0\x06\0xl/workbook.xml"),
-      "unsupported_media_type",
-      "Excel",
-      "CSV",
+      "unprocessable",
+      "truncated",
     ),
     sent("an old xls", bytes("\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1aaaa"), "unsupported_media_type", "Excel"),
-    sent("a zip inside gzip", gzipSync(bytes("PK\x03\x04\x14\0\x06\0")), "unsupported_media_type"),
+    sent("a zip inside gzip", gzipSync(bytes("PK\x03\x04\x14\0\x06\0")), "unprocessable", "truncated"),
     sent("a PDF", "%PDF-1.7\n", "unsupported_media_type", "PDF"),
     sent("bzip2", bytes("BZh91AY&SY"), "unsupported_media_type", "gzip"),
     sent("an Arrow file", bytes("ARROW1\0\0"), "unsupported_media_type", "Parquet"),
-    sent("an Avro file", bytes("Obj\x01\x04\x16"), "unsupported_media_type"),
+    sent("an Avro file that is cut off", bytes("Obj\x01\x04\x16"), "unprocessable", "Avro", "cut short"),
     asked("CSV that is said to be Parquet", "&format=parquet", "unprocessable", "PAR1"),
     refused(
       "Parquet that is said to be CSV",
@@ -242,8 +242,12 @@ describe("files that are something else", () => {
       "invalid_field",
       "types",
     ),
-    sent("a JSON array", '[\n{"a":1},\n{"a":2}\n]', "unprocessable", "JSON array", "one object a line"),
-    sent("JSON over several lines", '{\n  "a": 1\n}\n', "unprocessable", "several lines"),
+    refused(
+      "a JSON array that is said to be one object a line",
+      { query: "&format=ndjson", body: '[\n{"a":1},\n{"a":2}\n]' },
+      "unprocessable",
+      "format=json",
+    ),
   ]);
 });
 
@@ -523,9 +527,9 @@ describe("preview and jobs", () => {
     ),
     refused("preview of too many rows", { path: "/ingest/preview?rows=1001" }, "invalid_field", "rows"),
     refused(
-      "preview of a zip",
+      "preview of a zip that is cut off",
       { path: "/ingest/preview", body: bytes("PK\x03\x04") },
-      "unsupported_media_type",
+      "unprocessable",
     ),
     refused("a job that is not there", { method: "GET", path: "/ingest/jobs/nope" }, "not_found", "nope"),
     refused(

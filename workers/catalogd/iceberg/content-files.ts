@@ -1,5 +1,5 @@
 /** What a manifest lists, written by anybody: data files and deletes, with the numbers that decide which deletes apply. Pure. */
-import { type AvroRecord, decodeAvroFile } from "../avro/avro.ts";
+import { type AvroRecord, decodeAvroFile } from "../../../runtime/avro/avro.ts";
 import type { Id } from "./json.ts";
 import type { ListedManifest } from "./manifest.ts";
 import { firstRowIds } from "./row-ids.ts";

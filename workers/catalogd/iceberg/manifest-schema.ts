@@ -1,5 +1,5 @@
 /** Avro schemas of manifest lists and manifests (format 2, §"Manifests" and §"Manifest Lists"); ids are the spec's. */
-import type { AvroField, AvroSchema } from "../avro/avro.ts";
+import type { AvroField, AvroSchema } from "../../../runtime/avro/avro.ts";
 
 const record = (name: string, fields: readonly AvroField[]): AvroSchema => ({ type: "record", name, fields });
 const field = (id: number, name: string, type: AvroSchema) => ({ name, type, "field-id": id });

@@ -1,6 +1,6 @@
 /** Manifests of data files, and manifest lists: written by us, read from anybody. */
-import type { AvroField, AvroRecord, AvroSchema } from "../avro/avro.ts";
-import { decodeAvroFile, encodeAvroFile } from "../avro/avro.ts";
+import type { AvroField, AvroRecord, AvroSchema } from "../../../runtime/avro/avro.ts";
+import { decodeAvroFile, encodeAvroFile } from "../../../runtime/avro/avro.ts";
 import { boundBytes } from "./bounds.ts";
 import type { Id } from "./json.ts";
 import { manifestEntrySchema, manifestListSchema, withInherited } from "./manifest-schema.ts";

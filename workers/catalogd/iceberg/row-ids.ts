@@ -2,7 +2,7 @@
  * Ids of rows (format 3, §"Row Lineage"): a data file says the id of its first row, or has it from its manifest, and a manifest
  * has it from the list that names it first. Pure.
  */
-import type { AvroRecord } from "../avro/avro.ts";
+import type { AvroRecord } from "../../../runtime/avro/avro.ts";
 import type { Id } from "./json.ts";
 import type { ListedManifest } from "./manifest.ts";
 

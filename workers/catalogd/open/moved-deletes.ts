@@ -1,6 +1,12 @@
 /** Files by which engines delete rows of a table that is brought to other addresses: they name data files by these. */
+
+import {
+  type AvroRecord,
+  type AvroSchema,
+  decodeAvroFile,
+  encodeAvroFile,
+} from "../../../runtime/avro/avro.ts";
 import { fail } from "../../../runtime/errors/errors.ts";
-import { type AvroRecord, type AvroSchema, decodeAvroFile, encodeAvroFile } from "../avro/avro.ts";
 import { movedPositions, movedPuffin } from "../deletes/deletes.ts";
 
 export interface MovedFile {

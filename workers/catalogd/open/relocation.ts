@@ -3,9 +3,14 @@
  * and are written anew with those that its buckets have now. So are files by which engines delete rows. Data stays as it is.
  */
 import pMap from "p-map";
+import {
+  type AvroRecord,
+  type AvroSchema,
+  decodeAvroFile,
+  encodeAvroFile,
+} from "../../../runtime/avro/avro.ts";
 import { fail, ServiceError } from "../../../runtime/errors/errors.ts";
 import { describe } from "../../../runtime/telemetry/telemetry.ts";
-import { type AvroRecord, type AvroSchema, decodeAvroFile, encodeAvroFile } from "../avro/avro.ts";
 import { refusals, type Snapshot, type TableMetadata } from "../iceberg/iceberg.ts";
 import { contentOf } from "../table-columns/table-columns.ts";
 import { concurrency, movedBy, pathProperties, resolved } from "../table-files/table-files.ts";

@@ -1,5 +1,5 @@
 /** Values of partitions: from the texts that SQL gave (`textSql`) to Avro and to bounds. Pure. */
-import type { AvroField, AvroSchema, AvroValue } from "../avro/avro.ts";
+import type { AvroField, AvroSchema, AvroValue } from "../../../runtime/avro/avro.ts";
 import { singleValue } from "../iceberg/iceberg.ts";
 
 export interface PartitionField {

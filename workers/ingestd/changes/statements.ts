@@ -178,7 +178,7 @@ function rejectedRows(
   const fields = base.columns.map((column) => `${quoteText(column.name)}: ${asJson(column)}`);
   const value = `left(CAST(${quoteName(name)} AS VARCHAR), 100)`;
   const reason = `${quoteText("'")} || ${value} || ${quoteText(`' does not hold in ${type}`)}`;
-  const cells = ["NULL", "NULL", quoteText(name), reason, `to_json({${fields.join(", ")}})`];
+  const cells = ["NULL", "NULL", quoteText(name), reason, `to_json({${fields.join(", ")}})`, "NULL"];
   const list = cells.map((cell, at) => `CAST(${cell} AS VARCHAR) AS c${at}`);
   return `SELECT ${list.join(", ")} ${from(base)} WHERE ${fails}`;
 }

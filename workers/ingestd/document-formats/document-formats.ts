@@ -5,7 +5,7 @@ import type { Content, Reader } from "./content.ts";
 import { type DocumentKind, kindOf, mediaTypes } from "./kind.ts";
 
 export type { Block, Content } from "./content.ts";
-export { zipEntries, zipNames } from "./zip.ts";
+export { encrypted, openZip, type ZipEntry, zipEntries, zipNames } from "./zip.ts";
 
 /** Loaded when a file of the kind comes: a child that reads mail alone has no PDF library in memory. */
 const readers: Record<DocumentKind, () => Promise<Reader>> = {

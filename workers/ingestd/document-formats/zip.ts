@@ -1,6 +1,7 @@
 /** Zip files within bounds: sizes are checked as said, and held to that while entries are inflated. */
+import { crc32 } from "node:zlib";
 import yauzl, { type Entry, type ZipFile } from "yauzl";
-import { fail } from "../../../runtime/errors/errors.ts";
+import { fail, ServiceError } from "../../../runtime/errors/errors.ts";
 
 export interface ZipEntry {
   name: string;
@@ -8,6 +9,8 @@ export interface ZipEntry {
   bytes: number;
   isEncrypted: boolean;
   read: () => Promise<Buffer>;
+  /** The same in pieces; what is wrong with it is thrown at its end. */
+  stream: () => AsyncGenerator<Buffer>;
 }
 
 /** Entries that are looked at; an archive of more is none of documents. */
@@ -20,32 +23,36 @@ const malformed = (cause: unknown) =>
     { cause },
   );
 
-/** The entries of a zip in their order; folders are left out. Throws `unprocessable`. */
-export async function* zipEntries(bytes: Uint8Array): AsyncGenerator<ZipEntry> {
-  const zip = await opened(bytes);
-  let seen = 0;
-  for (;;) {
-    const entry = await nextEntry(zip);
-    if (entry === undefined) return;
-    seen += 1;
-    if (seen > entriesMax) throw fail("too_large", `the zip has more than ${entriesMax} entries`);
-    if (entry.fileName.endsWith("/")) continue;
-    yield {
-      name: entry.fileName,
-      bytes: entry.uncompressedSize,
-      isEncrypted: entry.isEncrypted(),
-      read: () => readEntry(zip, entry),
-    };
+/** The entries of a zip, in memory or at a path, in their order; folders are left out. Throws `unprocessable`. */
+export async function* zipEntries(source: Uint8Array | string): AsyncGenerator<ZipEntry> {
+  const zip = await opened(source);
+  try {
+    yield* entriesOf(zip);
+  } finally {
+    zip.close();
   }
 }
 
-const opened = (bytes: Uint8Array): Promise<ZipFile> =>
+async function* entriesOf(zip: ZipFile): AsyncGenerator<ZipEntry> {
+  for (let seen = 1; ; seen++) {
+    const entry = await nextEntry(zip);
+    if (entry === undefined) return;
+    if (seen > entriesMax) throw fail("too_large", `the zip has more than ${entriesMax} entries`);
+    if (entry.fileName.endsWith("/")) continue;
+    const stream = () => streamEntry(zip, entry);
+    const read = async () => Buffer.concat(await Array.fromAsync(stream()));
+    const isEncrypted = entry.isEncrypted();
+    yield { name: entry.fileName, bytes: entry.uncompressedSize, isEncrypted, read, stream };
+  }
+}
+
+const opened = (source: Uint8Array | string): Promise<ZipFile> =>
   new Promise((resolve, reject) => {
     // Names are checked by those who use them.
     const options = { lazyEntries: true, autoClose: false, strictFileNames: false };
-    yauzl.fromBuffer(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length), options, (cause, zip) =>
-      cause ? reject(malformed(cause)) : resolve(zip),
-    );
+    const done = (cause: Error | null, zip: ZipFile) => (cause ? reject(malformed(cause)) : resolve(zip));
+    if (typeof source === "string") yauzl.open(source, options, done);
+    else yauzl.fromBuffer(Buffer.from(source.buffer, source.byteOffset, source.length), options, done);
   });
 
 const nextEntry = (zip: ZipFile): Promise<Entry | undefined> =>
@@ -60,23 +67,30 @@ const nextEntry = (zip: ZipFile): Promise<Entry | undefined> =>
     zip.readEntry();
   });
 
-async function readEntry(zip: ZipFile, entry: Entry): Promise<Buffer> {
+async function* streamEntry(zip: ZipFile, entry: Entry): AsyncGenerator<Buffer> {
+  let checksum = 0;
   try {
     const stream = await new Promise<NodeJS.ReadableStream>((resolve, reject) =>
       zip.openReadStream(entry, (cause, opened_) => (cause ? reject(cause) : resolve(opened_))),
     );
-    const pieces: Buffer[] = [];
-    for await (const piece of stream) pieces.push(piece as Buffer);
-    const all = Buffer.concat(pieces);
-    if (Bun.hash.crc32(all) !== entry.crc32) throw new Error(`the checksum of ${entry.fileName} is another`);
-    return all;
+    for await (const piece of stream) {
+      checksum = crc32(piece as Buffer, checksum);
+      yield piece as Buffer;
+    }
+    if (checksum !== entry.crc32) throw new Error(`the checksum of ${entry.fileName} is another`);
   } catch (cause) {
-    throw malformed(cause);
+    throw cause instanceof ServiceError ? cause : malformed(cause);
   }
 }
 
+/** All entries of the zip at a path, each readable until it is closed. Throws `unprocessable`. */
+export async function openZip(path: string): Promise<{ entries: readonly ZipEntry[]; close: () => void }> {
+  const zip = await opened(path);
+  return { entries: await Array.fromAsync(entriesOf(zip)), close: () => zip.close() };
+}
+
 /** The names in a zip. Throws `unprocessable`. */
-export async function zipNames(bytes: Uint8Array): Promise<ReadonlySet<string>> {
+export async function zipNames(bytes: Uint8Array | string): Promise<ReadonlySet<string>> {
   const names = new Set<string>();
   for await (const { name } of zipEntries(bytes)) names.add(name);
   return names;

@@ -1,11 +1,8 @@
 /** Documents of many formats become a corpus: rows with their text, their originals, and what is searched. */
-import { join } from "node:path";
 import type { RawOf, VerbsOf } from "../../../runtime/contract/contract.ts";
 import type { Durable } from "../../../runtime/durable/durable.ts";
-import { memoryBytes } from "../../../runtime/memory/memory.ts";
 import { describe } from "../../../runtime/telemetry/telemetry.ts";
 import type { Ingestd } from "../contract.ts";
-import { openExtraction } from "../extraction/extraction.ts";
 import type { IngestParts } from "../jobs/jobs.ts";
 import { createCorpusIndex } from "./corpus-index.ts";
 import { createLostOriginals, durableOriginals } from "./inspection.ts";
@@ -21,7 +18,7 @@ export interface Documents {
     changing: <T>(work: () => Promise<T>) => Promise<T>,
   ) => Pick<VerbsOf<Ingestd>, "documents" | "deleteDocument">;
   raw: Pick<RawOf<Ingestd>, "loadDocuments" | "document">;
-  /** Originals that were found to be lost, and why no document can be read. */
+  /** Originals that were found to be lost. */
   problems: () => string[];
   durable: Durable;
   /** Removes originals that no row names, however young, or only counts them. */
@@ -31,23 +28,12 @@ export interface Documents {
   stop: () => Promise<void>;
 }
 
-/** What the plan of memory gives to documents, beside what DuckDB has: `memory-plan.ts`. */
-const memoryPart = 1 / 5;
 const dayMs = 24 * 60 * 60 * 1000;
 const afterFailureMs = 30_000;
 
 /** `lifetime` ends what goes on without a caller. */
 export function openDocuments(parts: IngestParts, lifetime: AbortSignal): Documents {
-  const { deps, workDirectory } = parts;
-  const { memory_limit, max_document_bytes, document_timeout_ms } = deps.config.ingestd;
-  const extraction = openExtraction({
-    ...deps,
-    workDirectory,
-    directory: join(workDirectory, "extraction"),
-    memoryBytesMax: memoryBytes(memory_limit) * memoryPart,
-    fileBytesMax: max_document_bytes,
-    timeoutMs: document_timeout_ms,
-  });
+  const { deps, extraction } = parts;
   const lost = createLostOriginals();
   const originals = openOriginals(parts, lost, lifetime);
   const index = createCorpusIndex(deps, lifetime);
@@ -62,12 +48,11 @@ export function openDocuments(parts: IngestParts, lifetime: AbortSignal): Docume
       loadDocuments: (input, context) => loadDocuments(input, context, given),
       document: (input, context) => readDocument(input, context, given),
     },
-    problems: () => [...lost.problems(), ...extraction.problems()],
+    problems: () => [...lost.problems()],
     durable: durableOriginals(deps, lost),
     removeUnnamed: originals.removeUnnamed,
     caughtUp: index.caughtUp,
     stop: async () => {
-      await extraction.stop();
       await Promise.all([tended, originals.settled(), index.settled()]);
     },
   };

@@ -9,8 +9,9 @@ import { timestamp } from "../../../runtime/scheduling/scheduling.ts";
 import type { Division, Extraction } from "../extraction/extraction.ts";
 import type { IngestDeps, IngestParts, Task } from "../jobs/jobs.ts";
 import { peek } from "../receiving/receiving.ts";
-import { formats, headBytes, load, type Receive } from "../requests/requests.ts";
+import { load, type Receive } from "../requests/requests.ts";
 import type { DocumentsLoaded, FailedFile } from "../schemas/schemas.ts";
+import { formats, headBytes } from "../sources/sources.ts";
 import { type Arrived, failureOf, isOfFile, takeFiles } from "./arriving.ts";
 import type { CorpusIndex } from "./corpus-index.ts";
 import type { LostOriginals } from "./inspection.ts";
@@ -80,7 +81,7 @@ interface Asked extends DocumentParts {
 
 const receiveInto =
   (read: Read, asked: Asked): Receive =>
-  async (task, context, deps) => {
+  async (task, context, { deps }) => {
     const registered = await task.fileContext.registered?.();
     if (registered) checkColumns(registered);
     const { files, failed } = await takeFiles(context, asked.input.file, {

@@ -1,7 +1,7 @@
 /** Archives of documents: zip, tar and tar.gz, opened within bounds. What is in them are names until they are files. */
-import { readFile, writeFile } from "node:fs/promises";
+import { createReadStream, createWriteStream } from "node:fs";
 import { join } from "node:path";
-import { Readable, type Writable } from "node:stream";
+import type { Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { createGunzip } from "node:zlib";
 import { extract as openTar } from "tar-stream";
@@ -26,35 +26,34 @@ const documentParts = [
   "word/document.xml",
   "ppt/presentation.xml",
   "xl/workbook.xml",
+  "xl/workbook.bin",
   "content.xml",
   "mimetype",
 ];
 
 /** Null for what is no archive. Throws `too_large` and `unprocessable` for one that is not opened as a whole. */
 export async function unpack(asked: Asked): Promise<{ files: Unpacked[] } | null> {
-  const bytes = new Uint8Array(await readFile(asked.path));
-  const magic = Buffer.from(bytes.subarray(0, 4)).toString("latin1");
-  if (magic === "PK\x03\x04" || magic === "PK\x05\x06") {
-    const names = await zipNames(bytes);
+  const head = Buffer.from(await Bun.file(asked.path).slice(0, 512).arrayBuffer()).toString("latin1");
+  if (head.startsWith("PK\x03\x04") || head.startsWith("PK\x05\x06")) {
+    const names = await zipNames(asked.path);
     if (documentParts.some((name) => names.has(name))) return null;
-    return { files: await fromZip(bytes, asked) };
+    return { files: await fromZip(asked) };
   }
-  const isGzip = magic.startsWith("\x1f\x8b");
+  const isGzip = head.startsWith("\x1f\x8b");
   if (isGzip && !/\.(tar\.gz|tgz)$/i.test(asked.name))
     throw fail(
       "unsupported_media_type",
       "this is a gzip file whose name does not end with .tar.gz: expected a tar.gz, or the document itself",
     );
-  const isTar = Buffer.from(bytes.subarray(257, 262)).toString("latin1") === "ustar";
-  if (!isGzip && !isTar) return null;
-  return { files: await fromTar(bytes, isGzip, asked) };
+  if (!isGzip && head.slice(257, 262) !== "ustar") return null;
+  return { files: await fromTar(isGzip, asked) };
 }
 
 interface Keeping {
   files: Unpacked[];
   /** Counts a file that is about to be read; a reason where it is not read. */
   admit: (name: string, bytes: number) => { type: string; message: string } | undefined;
-  keep: (name: string, bytes: Uint8Array) => Promise<void>;
+  keep: (name: string, pieces: AsyncIterable<Uint8Array>) => Promise<void>;
 }
 
 function createKeeping({ into, filesMax, bytesMax, fileBytesMax }: Asked): Keeping {
@@ -69,7 +68,7 @@ function createKeeping({ into, filesMax, bytesMax, fileBytesMax }: Asked): Keepi
       if (bytes > fileBytesMax)
         return {
           type: "too_large",
-          message: `larger than ${fileBytesMax} bytes, which ingestd.max_document_bytes sets`,
+          message: `larger than ${fileBytesMax} bytes, the most that a file may have`,
         };
       total += bytes;
       if (total > bytesMax)
@@ -79,9 +78,9 @@ function createKeeping({ into, filesMax, bytesMax, fileBytesMax }: Asked): Keepi
         );
       return undefined;
     },
-    keep: async (name, bytes) => {
+    keep: async (name, pieces) => {
       const path = join(into, String(files.length));
-      await writeFile(path, bytes);
+      await pipeline(pieces, createWriteStream(path, { flags: "wx" }));
       files.push({ name, path });
     },
   };
@@ -91,9 +90,9 @@ function createKeeping({ into, filesMax, bytesMax, fileBytesMax }: Asked): Keepi
 const isNoise = (name: string): boolean =>
   /(^|\/)(__MACOSX\/|\.DS_Store$|\._|Thumbs\.db$|desktop\.ini$)/.test(name);
 
-async function fromZip(bytes: Uint8Array, asked: Asked): Promise<Unpacked[]> {
+async function fromZip(asked: Asked): Promise<Unpacked[]> {
   const { files, admit, keep } = createKeeping(asked);
-  for await (const { name, bytes: size, isEncrypted, read } of zipEntries(bytes)) {
+  for await (const { name, bytes: size, isEncrypted, stream } of zipEntries(asked.path)) {
     const refused = admit(name, size);
     if (refused?.type === "skipped") continue;
     if (refused) files.push({ name, error: refused });
@@ -101,7 +100,7 @@ async function fromZip(bytes: Uint8Array, asked: Asked): Promise<Unpacked[]> {
       files.push({ name, error: { type: "unprocessable", message: "encrypted in its archive" } });
     else
       try {
-        await keep(name, await read());
+        await keep(name, stream());
       } catch (cause) {
         if (!(cause instanceof ServiceError)) throw cause;
         files.push({ name, error: { type: cause.type, message: cause.message } });
@@ -110,13 +109,13 @@ async function fromZip(bytes: Uint8Array, asked: Asked): Promise<Unpacked[]> {
   return files;
 }
 
-async function fromTar(bytes: Uint8Array, isGzip: boolean, asked: Asked): Promise<Unpacked[]> {
+async function fromTar(isGzip: boolean, asked: Asked): Promise<Unpacked[]> {
   const { files, admit, keep } = createKeeping(asked);
   const tar = openTar();
   let inflated = 0;
   // The bomb of a tar.gz is what lies between its files as well.
   const inflatedMax = asked.bytesMax + asked.filesMax * 2048;
-  const source = Readable.from([Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)]);
+  const source = createReadStream(asked.path);
   const counted = async function* () {
     for await (const piece of isGzip ? source.pipe(createGunzip()) : source) {
       inflated += (piece as Buffer).length;
@@ -132,10 +131,9 @@ async function fromTar(bytes: Uint8Array, isGzip: boolean, asked: Asked): Promis
     for await (const entry of tar) {
       const { name, size = 0, type } = entry.header;
       const refused = type === "file" || type === "contiguous-file" ? admit(name, size) : { type: "skipped" };
-      const pieces: Buffer[] = [];
-      for await (const piece of entry) if (!refused) pieces.push(piece as Buffer);
       if (refused && "message" in refused && refused.message !== "") files.push({ name, error: refused });
-      if (!refused) await keep(name, Buffer.concat(pieces));
+      if (refused) for await (const _ of entry);
+      else await keep(name, entry as unknown as AsyncIterable<Uint8Array>);
     }
     await feeding;
   } catch (cause) {

@@ -50,7 +50,24 @@ export const Unpacked = closed({
 });
 export type Unpacked = Static<typeof Unpacked>;
 
-export const extractor = contract("text of documents", {
+/** The rows of a file, which are lines of JSON then, and what is known of them. */
+export const Taken = closed({
+  format: t.String(),
+  columns: t.Array(
+    closed({
+      name: t.String(),
+      type: t.Optional(t.String()),
+      as: t.Optional(t.Union([t.Literal("text"), t.Literal("json")])),
+    }),
+  ),
+  found: t.Array(
+    closed({ name: t.String(), hidden: t.Optional(t.Boolean()), taken: t.Boolean(), why: t.String() }),
+  ),
+  warnings: t.Array(t.String()),
+});
+export type Taken = Static<typeof Taken>;
+
+export const extractor = contract("contents of files", {
   extract: internal({
     reads: true,
     summary: "The text of a file in chunks. `unprocessable` for one that cannot be read.",
@@ -78,6 +95,26 @@ export const extractor = contract("text of documents", {
       fileBytesMax: count,
     }),
     reply: t.Union([closed({ files: t.Array(Unpacked) }), t.Null()]),
+  }),
+  take: internal({
+    reads: true,
+    summary: "The rows of a file that holds a table, written as lines of JSON.",
+    body: closed({
+      kind: t.Union([t.Literal("json"), t.Literal("avro"), t.Literal("sqlite"), t.Literal("workbook")]),
+      path: t.String(),
+      into: t.String(),
+      pointer: t.Optional(t.String()),
+      table: t.Optional(t.String()),
+      sheet: t.Optional(t.String()),
+      range: t.Optional(t.String()),
+      header: t.Optional(t.Boolean()),
+      skip: count,
+      nulls: t.Array(t.String()),
+      columnsMax: count,
+      rowBytesMax: count,
+      bytesMax: count,
+    }),
+    reply: Taken,
   }),
 });
 export type Extractor = typeof extractor;

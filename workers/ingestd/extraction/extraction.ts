@@ -4,14 +4,14 @@
  */
 import { availableParallelism } from "node:os";
 import { createChildPool, stopped } from "../../../runtime/child/child.ts";
-import type { ReplyOf } from "../../../runtime/contract/contract.ts";
+import type { InputOf, ReplyOf } from "../../../runtime/contract/contract.ts";
 import { fail, ServiceError } from "../../../runtime/errors/errors.ts";
 import { program } from "../../../runtime/program/program.ts";
 import { type Clock, createLimiter } from "../../../runtime/scheduling/scheduling.ts";
 import type { Log, Metrics } from "../../../runtime/telemetry/telemetry.ts";
-import { type Division, type Extracted, type Extractor, extractor } from "./child.ts";
+import { type Division, type Extracted, type Extractor, extractor, type Taken } from "./child.ts";
 
-export type { Chunk, Division, Extracted, Facts, Unpacked } from "./child.ts";
+export type { Chunk, Division, Extracted, Facts, Taken, Unpacked } from "./child.ts";
 
 interface File {
   path: string;
@@ -22,15 +22,19 @@ interface File {
 
 type Unpacking = ReplyOf<Extractor["endpoints"]["unpack"]>;
 
+export type Taking = InputOf<Extractor["endpoints"]["take"]>;
+
 export interface Extraction {
   /** Throws what is wrong with the file, `timeout` and `resource_exhausted` among it, or the signal's reason. */
   extract: (file: File, division: Division, signal: AbortSignal) => Promise<Extracted>;
   /** The files of an archive; null for what is none. */
   unpack: (
     file: File,
-    into: { folder: string; filesMax: number; bytesMax: number },
+    into: { folder: string; filesMax: number; bytesMax: number; fileBytesMax?: number },
     signal: AbortSignal,
   ) => Promise<Unpacking>;
+  /** The rows of a file that holds a table, as lines of JSON in `into`. It ends by the signal alone. */
+  take: (asked: Taking, signal: AbortSignal) => Promise<Taken>;
   /** How many files are worked on at once. */
   atOnce: number;
   /** Why no document can be read now. */
@@ -46,6 +50,8 @@ interface ExtractionOptions {
   fileBytesMax: number;
   /** Of one file. */
   timeoutMs: number;
+  /** The longest that any work takes. */
+  longestMs: number;
   directory: string;
   clock: Clock;
   log: Log;
@@ -59,7 +65,17 @@ const graceMs = 1000;
 const textMax = 32 * 1024 * 1024;
 
 export function openExtraction(options: ExtractionOptions): Extraction {
-  const { workDirectory, memoryBytesMax, fileBytesMax, timeoutMs, directory, clock, log, metrics } = options;
+  const {
+    workDirectory,
+    memoryBytesMax,
+    fileBytesMax,
+    timeoutMs,
+    longestMs,
+    directory,
+    clock,
+    log,
+    metrics,
+  } = options;
   const atOnce = Math.min(atOnceMax, availableParallelism());
   const pool = createChildPool({
     contract: extractor,
@@ -70,7 +86,7 @@ export function openExtraction(options: ExtractionOptions): Extraction {
     writable: async () => [workDirectory],
     openFilesMax: 256,
     // The deadline of a file ends its call first.
-    callTimeoutMs: timeoutMs * 2,
+    callTimeoutMs: longestMs,
     graceMs,
     memoryBytesMax,
     // Documents come seldom: none is kept for them, so that idle the product is as small as without.
@@ -83,7 +99,11 @@ export function openExtraction(options: ExtractionOptions): Extraction {
   const limiter = createLimiter(atOnce);
   const stopping = new AbortController();
   type Verbs = Awaited<ReturnType<typeof pool.lease>>["verbs"];
-  const within = async <T>(given: AbortSignal, work: (verbs: Verbs) => Promise<T>): Promise<T> => {
+  const within = async <T>(
+    given: AbortSignal,
+    work: (verbs: Verbs) => Promise<T>,
+    isTimed = true,
+  ): Promise<T> => {
     const signal = AbortSignal.any([given, stopping.signal]);
     const free = await limiter.take(signal);
     try {
@@ -91,7 +111,7 @@ export function openExtraction(options: ExtractionOptions): Extraction {
       const end = () => child.kill(signal.reason instanceof ServiceError ? signal.reason : stopped());
       signal.addEventListener("abort", end, { once: true });
       const late = () => child.kill(tooLate(timeoutMs));
-      const forget = clock.after(timeoutMs, late);
+      const forget = isTimed ? clock.after(timeoutMs, late) : () => {};
       try {
         return await work(child.verbs);
       } finally {
@@ -109,7 +129,9 @@ export function openExtraction(options: ExtractionOptions): Extraction {
     extract: ({ path, name, mediaType }, division, signal) =>
       within(signal, (verbs) => verbs.extract({ path, name, mediaType, division, textMax })),
     unpack: ({ path, name }, { folder, ...limits }, signal) =>
-      within(signal, (verbs) => verbs.unpack({ path, name, into: folder, ...limits, fileBytesMax })),
+      within(signal, (verbs) => verbs.unpack({ path, name, into: folder, fileBytesMax, ...limits })),
+    // The time that a table may take grows with its file: it is the ingest's.
+    take: (asked, signal) => within(signal, (verbs) => verbs.take(asked), false),
     stop: () => {
       stopping.abort(stopped());
       return pool.stop();

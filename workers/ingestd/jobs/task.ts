@@ -10,6 +10,7 @@ import type { Queryd } from "../../queryd/contract.ts";
 import type { Storaged } from "../../storaged/contract.ts";
 import type { Ingested, ingestd } from "../contract.ts";
 import type { Engines } from "../engine/engine.ts";
+import type { Extraction } from "../extraction/extraction.ts";
 import type { FileContext } from "../tables/tables.ts";
 import type { Deadline } from "./deadline.ts";
 import type { Jobs, RunningJob } from "./registry.ts";
@@ -22,6 +23,8 @@ export type DatasetManifest = Static<typeof Manifest>;
 export interface IngestParts {
   deps: IngestDeps;
   engines: Engines;
+  /** Reads files of strangers in processes of their own. */
+  extraction: Extraction;
   jobs: Jobs;
   limiter: Limiter;
   /** Holds one directory per ingest under way. */
@@ -52,6 +55,8 @@ export interface Task {
 export interface Arrival {
   /** As the client calls the file, when it says. */
   filename: string | undefined;
+  /** What a caller should know of how the rows were found. */
+  warnings: readonly string[];
   /** What is done for the Idempotency-Key; undefined without one. */
   operation: Operation | undefined;
 }

@@ -1,5 +1,5 @@
 /** The columns of an NDJSON file, and SQL for their values. */
-import { fold, parseSqlType, quoteText } from "../../../runtime/sql/sql.ts";
+import { fold, isSameType, parseSqlType, quoteText } from "../../../runtime/sql/sql.ts";
 import { checkedCast, type Notation, narrowStrings, sqlType } from "../inference/inference.ts";
 import { type Column, type FileContext, textColumn } from "../tables/tables.ts";
 import { fits, structureOf } from "./fit.ts";
@@ -8,12 +8,17 @@ import { columnTypeOf, type JsonColumnType, type JsonShape, valuesOf } from "./s
 export interface Planned extends JsonColumnType {
   key: string;
   shape: JsonShape;
+  /** Its source said the type. */
+  isKnown?: true;
 }
 
 /** A column for each key of the objects; of nested ones as many as Parquet may have columns. */
-export function plan({ fields }: JsonShape, columnsMax: number): Planned[] {
+export function plan({ fields }: JsonShape, { columnsMax, known = [] }: FileContext): Planned[] {
   let left = columnsMax - fields.size;
+  const types = new Map(known.map((column) => [column.name, column]));
   return [...fields].map(([key, shape]) => {
+    const { type, as } = types.get(key) ?? {};
+    if (type !== undefined) return { key, shape, type, as: as === "json" ? "json" : "plain", isKnown: true };
     const column = columnTypeOf(shape, left + 1);
     if (column.structure !== undefined) left -= valuesOf(shape) - 1;
     return { key, shape, ...column };
@@ -24,6 +29,7 @@ export function plan({ fields }: JsonShape, columnsMax: number): Planned[] {
 export function columnOf(planned: Planned, name: string, cell: string, context: FileContext): Column {
   const { type, shape, as: written } = planned;
   const { reading } = context;
+  if (planned.isKnown && !reading.types.has(fold(name))) return knownColumn(planned, name, cell, context);
   const isText = shape.kind === "string" || shape.kind === undefined;
   if (isText || reading.types.has(fold(name))) {
     const among = reading.byValue ? undefined : shape.kind === "string" ? narrowStrings : [];
@@ -46,6 +52,30 @@ export function columnOf(planned: Planned, name: string, cell: string, context: 
   return isNumber ? { ...column, notation: numbers } : column;
 }
 
+/** A column whose source said the type. It may be written as another one where each value is the same in it. */
+function knownColumn(
+  { type, as: written }: Planned,
+  name: string,
+  cell: string,
+  { reading }: FileContext,
+): Column {
+  // Texts of strangers: those that are none are bad rows, as with types=.
+  if (type === "UUID")
+    return textColumn(name, cell, { ...reading, types: new Map([[fold(name), { name, type }]]) });
+  const isNested = written === "json";
+  const own = isNested
+    ? `from_json(${cell}, ${quoteText(JSON.stringify(type))})`
+    : `CAST(${cell} AS ${type})`;
+  const as = (asked: string, index: number): string | undefined => {
+    const wanted = sqlType(asked);
+    if (wanted === "VARCHAR") return cell;
+    if (isSameType(wanted, type)) return own;
+    return isNested || type === "BLOB" ? undefined : checkedCast(cell, wanted, index, numbers);
+  };
+  const mayMiss = (wanted: string) => !isNested && sqlType(wanted) !== type && sqlType(wanted) !== "VARCHAR";
+  return { name, cell, among: [], type, forced: false, as, mayMiss, ...(!isNested && { notation: numbers }) };
+}
+
 /** Numbers in JSON are compared by value, not by their text. */
 const numbers: Notation = { mode: "asked" };
 
@@ -58,9 +88,9 @@ function nestedCast(cell: string, { type, structure, shape }: Planned, wanted: s
 }
 
 /** What a caller should know of a column that has no narrower type. */
-export function warningOf({ key, shape, type, tooLarge }: Planned): string[] {
+export function warningOf({ key, shape, type, tooLarge, isKnown }: Planned): string[] {
   const { kind } = shape;
-  if (type !== "VARCHAR" || kind === undefined || kind === "string") return [];
+  if (isKnown || type !== "VARCHAR" || kind === undefined || kind === "string") return [];
   if (kind === "int" || kind === "number")
     return [`'${key}' stays text: a number in it fits neither 64 bits nor a double exactly`];
   if (kind === "scalar")

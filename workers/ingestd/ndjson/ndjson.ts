@@ -10,11 +10,12 @@ import {
   createRejects,
   type FileContext,
   type Format,
+  type Lines,
   nameColumns,
   openPositionedText,
-  type Part,
   type PositionedText,
   type Rejects,
+  type Source,
   type Stored,
   type Table,
 } from "../tables/tables.ts";
@@ -28,24 +29,41 @@ export { JsonError, type JsonValue, parseJson, plainText } from "./json-value.ts
 
 export const ndjson: Format = {
   store: async (source, context) => {
-    const { head, chunks, markBytes } = await asUtf8(source, context.reading.encoding);
-    refuseDocuments(head);
-    const writer = createPartWriter(context, "lines");
-    for await (const chunk of chunks) {
-      context.signal.throwIfAborted();
-      // Read by us alone: one file.
-      await writer.write(chunk);
-    }
-    return stored({ parts: await writer.end(), byteBase: markBytes }, context);
+    const lines = await storeLines(source, context);
+    return { lines, tables: [() => tableOf(lines, context)] };
   },
 };
 
-interface Lines {
-  parts: readonly Part[];
-  byteBase: number;
+async function storeLines(source: Source, context: FileContext): Promise<Lines> {
+  const { head, chunks, markBytes } = await asUtf8(source, context.reading.encoding);
+  if (context.known === undefined) refuseDocuments(head);
+  const writer = createPartWriter(context, "lines");
+  let last = lineFeed;
+  for await (const chunk of chunks) {
+    context.signal.throwIfAborted();
+    // Read by us alone: one file.
+    await writer.write(chunk);
+    last = chunk.at(-1) ?? last;
+  }
+  // So that the lines of another file may follow.
+  if (last !== lineFeed) await writer.write(Uint8Array.of(lineFeed));
+  return { parts: await writer.end(), byteBase: markBytes };
 }
 
-const stored = (lines: Lines, context: FileContext): Stored => ({ tables: [() => tableOf(lines, context)] });
+const lineFeed = 10;
+
+/** The lines of several files as one table. `context` knows their columns, and which byte is of which file. */
+export function joinLines(files: readonly { file: string; lines: Lines }[], context: FileContext): Stored {
+  const origins: NonNullable<Lines["origins"]>[number][] = [];
+  let from = 0;
+  for (const { file, lines } of files) {
+    origins.push({ file, from });
+    from += lines.parts.reduce((sum, { bytes }) => sum + bytes, 0);
+  }
+  const lines = { parts: files.flatMap((each) => each.lines.parts), byteBase: 0, origins };
+  const fileOf = (byte: number) => origins.findLast((origin) => origin.from <= byte)?.file;
+  return { lines, tables: [() => tableOf(lines, { ...context, fileOf })] };
+}
 
 /** One JSON document over many lines is what people send instead. */
 function refuseDocuments(head: Buffer): void {
@@ -53,7 +71,7 @@ function refuseDocuments(head: Buffer): void {
   const expected = (found: string) =>
     fail(
       "unprocessable",
-      `expected one object a line, found ${found}: jq -c '.[]' file.json makes that of an array of objects`,
+      `expected one object a line, found ${found}: send format=json for one JSON document, with path= where its rows are`,
     );
   if (start.startsWith("[")) throw expected("a JSON array");
   if (/^\{\s*[\r\n]/.test(start)) throw expected("JSON over several lines");
@@ -65,18 +83,18 @@ function refuseDocuments(head: Buffer): void {
  * more, they are written once more by what all lines showed.
  */
 async function tableOf(lines: Lines, context: FileContext): Promise<Table> {
-  const began = emptyShape();
+  const began = shapeOf(context);
   context.phase("reading lines of JSON");
   await eachLine(lines, context, undefined, ({ value }) => adding(began, value), planLines);
-  const planned = plan(began, context.columnsMax);
+  const planned = plan(began, context);
   const first = await write(lines, context, { shape: began, columns: planned, stem: "first" });
   const strict = await strictTypes(began, context);
-  const shape = strict.size === 0 ? began : emptyShape();
+  const shape = strict.size === 0 ? began : shapeOf(context);
   function* shapeOnly({ value }: Line) {
     if (misfitOf(value, strict) === undefined) yield* adding(shape, value);
   }
   if (strict.size > 0) await eachLine(lines, context, undefined, shapeOnly);
-  const final = plan(shape, context.columnsMax);
+  const final = plan(shape, context);
   const settled =
     strict.size === 0 &&
     JSON.stringify(final.map(({ key, as }) => [key, as])) ===
@@ -105,19 +123,27 @@ async function tableOf(lines: Lines, context: FileContext): Promise<Table> {
     warnings: [
       ...warnings,
       ...final.flatMap(warningOf),
-      ...(blankLines > 0 ? [`${blankLines} blank lines were skipped`] : []),
+      ...(blankLines > 0 && context.known === undefined ? [`${blankLines} blank lines were skipped`] : []),
     ],
   };
+}
+
+/** With the columns that are known before any line is read, in their order. */
+function shapeOf({ known = [] }: FileContext): JsonShape {
+  const shape = emptyShape();
+  for (const { name } of known) shape.fields.set(name, emptyShape());
+  return shape;
 }
 
 /** Columns with values that the registered type does not hold, where such lines may be rejected: by key. */
 async function strictTypes(
   { fields }: JsonShape,
-  { rejectRules, registered, reading }: FileContext,
+  { rejectRules, registered, reading, known = [] }: FileContext,
 ): Promise<Map<string, SqlType>> {
   const strict = new Map<string, SqlType>();
   if (!rejectRules.allowed) return strict;
   for (const { name, type } of (await registered?.())?.columns ?? []) {
+    if (known.some((column) => column.name === name && column.type !== undefined)) continue;
     const shape = fields.get(name);
     const wanted = parseSqlType(sqlType(type));
     if (shape && !reading.types.has(fold(name)) && !fits(shape, wanted)) strict.set(name, wanted);
@@ -194,7 +220,7 @@ const shortBytes = 64 * 1024;
 
 /** Calls for each good line, at most so many; bad ones go to the rejects. */
 async function eachLine(
-  { parts, byteBase }: Lines,
+  { parts, byteBase, origins = [] }: Lines,
   context: FileContext,
   sinks: { rejects: Rejects; good: PositionedText } | undefined,
   take: (line: Line) => Generator<number, unknown>,
@@ -202,6 +228,9 @@ async function eachLine(
 ): Promise<{ rowsIn: number; blankLines: number }> {
   let number = 0;
   let blankLines = 0;
+  /** Lines of the files before the one that is read. */
+  let before = 0;
+  let next = 1;
   for await (const { lines, offsets } of lineBatches(parts, context)) {
     for (const [index, bytes] of lines.entries()) {
       // A long line counts its steps itself.
@@ -211,17 +240,22 @@ async function eachLine(
       const finish = <T>(work: Generator<number, T>) =>
         isLong ? inSlices(work, context.slices) : inOneGo(work);
       if (number >= most) return { rowsIn: number - blankLines, blankLines };
-      number += 1;
       const byte = byteBase + (offsets[index] ?? 0);
+      for (let origin = origins[next]; origin && origin.from <= byte; origin = origins[next]) {
+        before = number;
+        next += 1;
+      }
+      number += 1;
+      const line = number - before;
       const reading = finish(parseLine(bytes));
       const parsed = reading instanceof Promise ? await reading : reading;
       if (parsed === undefined) blankLines += 1;
       else if (typeof parsed !== "string") {
-        const taken = finish(take({ value: parsed, line: number, byte }));
+        const taken = finish(take({ value: parsed, line, byte }));
         if (taken instanceof Promise) await taken;
       } else
         await sinks?.rejects.add({
-          line: number,
+          line,
           byte,
           column: null,
           reason: parsed,

@@ -151,7 +151,7 @@ async function finish(session: Session, stored: Stored, work: Work): Promise<Ing
     bytes_in: job.bytesIn(),
     bytes_out: bytesOut,
     elapsed_ms: job.elapsedMs(),
-    warnings: [...warnings, ...loaded.warnings].slice(0, warningsMax),
+    warnings: [...warnings, ...arrival.warnings, ...loaded.warnings].slice(0, warningsMax),
   };
 }
 

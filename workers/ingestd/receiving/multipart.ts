@@ -1,4 +1,4 @@
-/** multipart/form-data (RFC 7578) as a stream: the one field `file` that a form must have. */
+/** multipart/form-data (RFC 7578) as a stream: the fields `file` of a form. */
 import type { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { Busboy, type BusboyInstance } from "@fastify/busboy";
@@ -17,78 +17,31 @@ const headerBytesMax = 16 * 1024;
 const bufferedBytes = 128 * 1024;
 
 /**
- * The file of a form. Rejects, and its stream does, with `bad_request` when the body is malformed, has no file or two of
- * them, or ends before the closing boundary: a body that was cut off is never taken for a whole one. Any other field is
- * `unknown_field`.
- */
-export async function formFile(body: Chunks, mediaType: string): Promise<FormFile> {
-  const parser = parserOf(mediaType);
-  const found = Promise.withResolvers<FormFile>();
-  let file: Readable | undefined;
-  let failure: Error | undefined;
-  const stop = (cause: Error) => {
-    failure ??= cause instanceof ServiceError ? cause : malformed(cause);
-    found.reject(failure);
-    file?.destroy(failure);
-    parser.destroy();
-  };
-  parser.on(
-    "file",
-    (
-      name: string | undefined,
-      part: Readable,
-      filename: string | undefined,
-      _: string,
-      contentType: string,
-    ) => {
-      // A reader gets the failure from its iterator; without a listener the event would end the process.
-      part.on("error", () => undefined);
-      if (name !== "file") return stop(otherField(name));
-      if (file)
-        return stop(fail("bad_request", "the multipart body has two fields 'file'; send one file a request"));
-      file = part;
-      found.resolve({ chunks: read(part), filename, contentType });
-    },
-  );
-  parser.on("error", stop);
-  const parsed = pipeline(body, parser).then(
-    () => found.reject(fail("bad_request", "the multipart body has no part; expected a field 'file'")),
-    stop,
-  );
-  async function* read(part: Readable): AsyncGenerator<Uint8Array> {
-    try {
-      yield* part;
-      await parsed;
-    } catch (cause) {
-      throw failure ?? cause;
-    } finally {
-      parser.destroy();
-      await parsed;
-    }
-    if (failure) throw failure;
-  }
-  return found.promise;
-}
-
-/**
- * The files of a form, one after the other: each must be read, or given up, before the next comes. Rejects as `formFile`
- * does; a form has one file at least.
+ * The files of a form, one after the other: each must be read to its end before the next comes. Rejects, and the files do,
+ * with `bad_request` when the body is malformed, has no file, or ends before the closing boundary: a body that was cut off is
+ * never taken for a whole one. Any other field is `unknown_field`.
  */
 export async function* formFiles(body: Chunks, mediaType: string): AsyncGenerator<FormFile> {
   const parser = parserOf(mediaType);
   const arrived: FormFile[] = [];
+  const parts = new Set<Readable>();
   let failure: Error | undefined;
   let isOver = false;
   let wake = () => {};
   const stop = (cause: Error) => {
     failure ??= cause instanceof ServiceError ? cause : malformed(cause);
+    // Whoever reads a file would wait for its end.
+    for (const part of parts) part.destroy(failure);
     parser.destroy();
     wake();
   };
   parser.on(
     "file",
     (name: string | undefined, part: Readable, filename: string | undefined, _, contentType) => {
+      // A reader gets the failure from its iterator; without a listener the event would end the process.
       part.on("error", () => undefined);
+      parts.add(part);
+      part.on("close", () => parts.delete(part));
       if (name !== "file") return stop(otherField(name));
       arrived.push({ chunks: readPart(part, () => failure), filename, contentType });
       wake();
@@ -115,7 +68,7 @@ export async function* formFiles(body: Chunks, mediaType: string): AsyncGenerato
           wake = resolve;
         });
     }
-    if (count === 0) throw fail("bad_request", "the multipart body has no part; expected fields 'file'");
+    if (count === 0) throw fail("bad_request", "the multipart body has no part; expected a field 'file'");
   } finally {
     parser.destroy();
     await parsed;

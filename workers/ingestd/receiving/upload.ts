@@ -5,9 +5,9 @@ import type { HttpRequest } from "../../../runtime/contract/contract.ts";
 import { fail, invalidField, ServiceError } from "../../../runtime/errors/errors.ts";
 import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
 import { type Chunks, type Compression, compressionOf, decompress } from "./decompress.ts";
-import { type FormFile, formFile, formFiles } from "./multipart.ts";
+import { type FormFile, formFiles } from "./multipart.ts";
 
-interface UploadRules {
+export interface UploadRules {
   bytesMax: number;
   idleTimeoutMs: number;
   signal: AbortSignal;
@@ -16,42 +16,78 @@ interface UploadRules {
   onBytes: (bytes: number) => void;
   /** Told when the client is waited for and when no longer, and of the file's bytes, decompressed. */
   deadline: { waits: () => void; goesOn: () => void; more: (bytes: number) => void };
+  /** Of a body that is the file itself. */
+  filename?: string;
   /** Given the bytes of the file as they were sent, for a fingerprint. */
   onFile?: (bytes: Uint8Array) => void;
 }
 
-interface Upload {
+export interface Upload {
   /** As the client calls the file, when it says. */
   filename?: string;
   /** Of the file itself: of the part of a form, else of the body. Empty when the client does not say. */
   mediaType: string;
   /** Decompressed, in pieces small enough to be scanned in a few milliseconds. */
   chunks: Chunks;
+  /** Of a form: what follows comes when it has been read to its end. */
+  isPart?: true;
 }
 
 /** Envelope of a multipart body, beside the file: boundaries and headers of a part. */
 const envelopeBytesMax = 64 * 1024;
 
 /**
- * Opens the body of a request: a multipart field `file`, or the body itself. Throws `too_large` before reading
- * where the length is known, and while reading where it is not; decompressed bytes count against the same limit, so
- * that a small bomb is as harmless as a large file.
+ * The files of a request as their bytes, one after the other: the fields `file` of a form, or the body itself. Throws
+ * `too_large` before reading where the length is known, and while reading where it is not; decompressed bytes of all files
+ * count against the same limit, so that a small bomb is as harmless as a large file.
  */
-export async function openUpload(request: HttpRequest, rules: UploadRules): Promise<Upload> {
-  const { plain, mediaType, wrapped, within } = openBody(request, rules);
-  const file = wrapped
-    ? await formFile(plain, mediaType)
-    : { chunks: plain, filename: undefined, contentType: mediaType };
-  const { filename, contentType } = file;
-  const { onFile } = rules;
-  const seen = onFile === undefined ? file.chunks : watched(file.chunks, onFile);
-  const { head, all } = await peek(wrapped ? within(seen) : seen, magicBytes);
+export async function* openUploads(request: HttpRequest, rules: UploadRules): AsyncGenerator<Upload> {
+  const { plain, mediaType, wrapped } = openBody(request, rules);
+  const within = sharedLimit(rules.bytesMax);
+  if (!wrapped)
+    return yield await opened(
+      { chunks: plain, filename: rules.filename, contentType: mediaType },
+      rules,
+      within,
+    );
+  for await (const file of formFiles(plain, mediaType))
+    yield { ...(await opened(file, rules, within)), isPart: true };
+}
+
+async function opened(
+  { chunks: sent, filename, contentType }: Pick<FormFile, "filename" | "contentType"> & { chunks: Chunks },
+  { onFile, deadline }: Pick<UploadRules, "onFile" | "deadline">,
+  within: (chunks: Chunks) => Chunks,
+): Promise<Upload> {
+  const seen = onFile === undefined ? sent : watched(sent, onFile);
+  const { head, all } = await peek(seen, magicBytes);
   const compression = compressionOf(head);
-  const chunks = compression === undefined ? all : within(decompress(all, compression));
   return {
-    chunks: inPieces(chunks, rules.deadline.more),
+    chunks: inPieces(within(compression === undefined ? all : decompress(all, compression)), deadline.more),
     ...(filename !== undefined && { filename }),
     mediaType: contentType,
+  };
+}
+
+/** A file on this machine, such as one out of an archive, as if it had been sent. */
+export async function openFile(
+  path: string,
+  filename: string,
+  rules: Pick<UploadRules, "bytesMax" | "deadline">,
+): Promise<Upload> {
+  const chunks = Bun.file(path).stream() as unknown as Chunks;
+  return opened({ chunks, filename, contentType: "" }, rules, sharedLimit(rules.bytesMax));
+}
+
+/** A bound of bytes for several streams together. */
+function sharedLimit(bytesMax: number): (chunks: Chunks) => Chunks {
+  let bytes = 0;
+  return async function* (chunks) {
+    for await (const chunk of chunks) {
+      bytes += chunk.length;
+      if (bytes > bytesMax) throw tooLarge(bytesMax);
+      yield chunk;
+    }
   };
 }
 
@@ -61,8 +97,6 @@ interface Body {
   mediaType: string;
   /** It is a form. */
   wrapped: boolean;
-  /** The same bound for what is made of it. */
-  within: (chunks: Chunks) => Chunks;
 }
 
 function openBody(request: HttpRequest, rules: UploadRules): Body {
@@ -72,18 +106,18 @@ function openBody(request: HttpRequest, rules: UploadRules): Body {
   const wrapped = /^multipart\/form-data\b/i.test(mediaType);
   if (length > bytesMax + (wrapped ? envelopeBytesMax : 0)) throw tooLarge(bytesMax);
   const encoding = contentEncoding(request.headers.get("content-encoding"));
-  const within = (chunks: Chunks, envelope = 0) => limited(chunks, bytesMax + envelope, bytesMax);
   const envelope = wrapped ? envelopeBytesMax : 0;
+  const within = (chunks: Chunks) => limited(chunks, bytesMax + envelope, bytesMax);
   const sent = bodyOf(request);
   if (sent === null) throw fail("bad_request", "the request has no body: send a file");
-  const body = within(readBody(sent, rules), envelope);
-  const plain = encoding === undefined ? body : within(decompress(body, encoding), envelope);
-  return { plain, mediaType, wrapped, within };
+  const body = within(readBody(sent, rules));
+  const plain = encoding === undefined ? body : within(decompress(body, encoding));
+  return { plain, mediaType, wrapped };
 }
 
 /**
  * The files of a request, as they are, one after the other: the fields `file` of a form, or the body itself under a name.
- * Throws as `openUpload` does; a body that is no form needs the name.
+ * Throws as `openUploads` does; a body that is no form needs the name.
  */
 export async function* openFiles(
   request: HttpRequest,

@@ -6,7 +6,6 @@ import { storageError } from "../../../runtime/durable/durable.ts";
 import { fail, invalidField, ServiceError } from "../../../runtime/errors/errors.ts";
 import { createSlices } from "../../../runtime/scheduling/scheduling.ts";
 import { describe } from "../../../runtime/telemetry/telemetry.ts";
-import { csv } from "../csv/csv.ts";
 import {
   createDeadline,
   type IngestAnswer,
@@ -19,34 +18,24 @@ import {
   type Task,
 } from "../jobs/jobs.ts";
 import { checkRejectsName, refuseOpenRejects } from "../loading/loading.ts";
-import { ndjson } from "../ndjson/ndjson.ts";
-import { parquet } from "../parquet/parquet.ts";
 import { openPublication, type Publication } from "../publishing/publishing.ts";
-import { type FormatName, fetchFile, formatOf, openUpload, peek } from "../receiving/receiving.ts";
-import {
-  createScratch,
-  type FileContext,
-  type Format,
-  type OwnScratch,
-  type Stored,
-} from "../tables/tables.ts";
-import { checkMeaning, readingOf } from "./parameters.ts";
-
-export const formats: Record<FormatName, Format> = { csv, ndjson, parquet };
-
-/** Bytes looked at to find format and dialect; a header row must end within them. */
-export const headBytes = 1024 * 1024;
+import { fetchFile, openUploads } from "../receiving/receiving.ts";
+import { storeFiles } from "../sources/sources.ts";
+import { createScratch, type FileContext, type OwnScratch, type Stored } from "../tables/tables.ts";
+import { readingOf } from "./parameters.ts";
 
 /** What a request brings, stored to be read. */
 export interface Received {
   stored: Stored;
   filename: string | undefined;
+  /** What a caller should know of how the rows were found. */
+  warnings?: readonly string[];
   /** Stands for all that was sent and the parameters; only asked for with an Idempotency-Key. */
   fingerprint: () => string;
 }
 
 /** Stores what a request brings, as the rows of one dataset. */
-export type Receive = (task: Task, context: RawContext, deps: IngestDeps) => Promise<Received>;
+export type Receive = (task: Task, context: RawContext, parts: IngestParts) => Promise<Received>;
 
 /** Answers POST /ingest. Whatever goes wrong, nothing is registered and no file stays behind. */
 export async function ingest(input: IngestInput, context: RawContext, parts: IngestParts): Promise<Response> {
@@ -197,19 +186,19 @@ async function received(
   const { idempotencyKey } = context;
   // With a key the answer may be known already: nothing is written before the whole file has been fingerprinted.
   if (idempotencyKey === undefined) fileContext.onRun = publication.speculative.write;
-  const { stored, filename, fingerprint } = await receive(task, context, parts.deps);
+  const { stored, filename, fingerprint, warnings = [] } = await receive(task, context, parts);
   if (idempotencyKey === undefined)
-    return await publication.finish(stored, { filename, operation: undefined });
+    return await publication.finish(stored, { filename, warnings, operation: undefined });
   return await parts.deps.idempotency.once(
     idempotencyKey,
     fingerprint(),
-    (operation) => publication.finish(stored, { filename, operation }),
+    (operation) => publication.finish(stored, { filename, warnings, operation }),
     { resumable: "again" },
   );
 }
 
 /** The file that the request says the place of, where it does. */
-async function fetchedFile(
+export async function fetchedFile(
   url: string | undefined,
   { body }: HttpRequest,
   { config, clock, peers, signal }: Pick<IngestDeps, "config" | "clock" | "peers"> & { signal: AbortSignal },
@@ -222,36 +211,33 @@ async function fetchedFile(
   return fetchFile(url, { hosts, storaged: peers.storaged, clock, headTimeoutMs, signal });
 }
 
-/** Stores the body: one file. */
+/** Stores what the body brings, or what the request says the place of: files, and archives of them. */
 const receiveFile: Receive = async (
   { input, fileContext, job, deadline },
   { request: sent, idempotencyKey },
-  { config, clock, peers },
+  { deps: { config, clock, peers }, extraction },
 ) => {
   const hash = new Bun.CryptoHasher("sha256");
+  const bytesMax = config.ingestd.max_ingest_bytes;
   const fetched = await fetchedFile(input.url, sent, { config, clock, peers, signal: job.signal });
-  const upload = await openUpload(fetched?.request ?? sent, {
-    bytesMax: config.ingestd.max_ingest_bytes,
+  const uploads = openUploads(fetched?.request ?? sent, {
+    bytesMax,
     idleTimeoutMs: config.ingestd.idle_timeout_ms,
     signal: job.signal,
     clock,
     onBytes: job.received,
     deadline,
     ...(idempotencyKey !== undefined && { onFile: (bytes: Uint8Array) => void hash.update(bytes) }),
+    ...(fetched?.filename !== undefined && { filename: fetched.filename }),
   });
-  const { head, whole, all } = await peek(upload.chunks, headBytes);
-  try {
-    const { filename = fetched?.filename, mediaType } = upload;
-    const format = formatOf({ head, asked: input.format, filename, mediaType });
-    checkMeaning(format, input);
-    const stored = await formats[format].store({ head, whole, chunks: all }, fileContext);
-    deadline.phase("reading the file");
-    return {
-      stored,
-      filename,
-      fingerprint: () => hash.update(JSON.stringify(Object.entries(input).sort())).digest("hex"),
-    };
-  } finally {
-    await all.return(undefined);
-  }
+  const place = { asked: input, context: fileContext, extraction, bytesMax, deadline };
+  const { stored, filename, files, warnings } = await storeFiles(uploads, place);
+  deadline.phase("reading the file");
+  if (files.length > 1) hash.update(JSON.stringify(files));
+  return {
+    stored,
+    filename,
+    warnings,
+    fingerprint: () => hash.update(JSON.stringify(Object.entries(input).sort())).digest("hex"),
+  };
 };

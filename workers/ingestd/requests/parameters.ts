@@ -6,7 +6,6 @@ import type { ingestd } from "../contract.ts";
 import { checkDialect } from "../csv/csv.ts";
 import { zoned } from "../inference/inference.ts";
 import { JsonError, type JsonValue, parseJson, plainText } from "../ndjson/ndjson.ts";
-import type { FormatName } from "../receiving/receiving.ts";
 import type { AskedType, Reading } from "../tables/tables.ts";
 
 type Asked = Omit<InputOf<(typeof ingestd.endpoints)["preview"]>, "rows" | "format">;
@@ -39,26 +38,6 @@ export function readingOf(asked: Asked): Reading {
     ...(asked.decimal === "," && { decimalComma: true as const }),
     ...formatsOf(asked),
   };
-}
-
-/** Parameters that say how text is divided, or read; a format that is not divided so has no use for them. */
-const meaningless: Record<FormatName, readonly (keyof Asked)[]> = {
-  csv: [],
-  ndjson: ["delimiter", "quote", "escape", "comment", "skip", "header", "null"],
-  parquet: [
-    ...(["delimiter", "quote", "escape", "comment", "skip", "header", "null", "encoding"] as const),
-    ...(["date_format", "timestamp_format", "decimal", "infer"] as const),
-  ],
-};
-
-/** Throws `invalid_field` for a parameter that would change nothing in a file of this format. */
-export function checkMeaning(format: FormatName, asked: Asked): void {
-  const given = meaningless[format].filter((name) => asked[name] !== undefined);
-  if (given.length > 0)
-    throw fail(
-      "invalid_field",
-      `${given.join(", ")}: no meaning for a file of format ${format}; leave it out`,
-    );
 }
 
 function formatsOf({

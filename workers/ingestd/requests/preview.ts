@@ -9,21 +9,23 @@ import { createSlices } from "../../../runtime/scheduling/scheduling.ts";
 import type { ingestd, Previewed } from "../contract.ts";
 import { createRowReader, type Layout, layoutOf, rowSteps } from "../csv/csv.ts";
 import type { Session } from "../engine/engine.ts";
-import { formOf, holds, type Notation, type Seen, sqlType, whyText } from "../inference/inference.ts";
+import { formOf, sqlType } from "../inference/inference.ts";
 import { createDeadline, type Deadline, type IngestParts } from "../jobs/jobs.ts";
 import { planOf, rejectMisfits } from "../loading/loading.ts";
-import { asUtf8, type FormatName, formatOf, openUpload, peek } from "../receiving/receiving.ts";
+import { asUtf8, type FormatName, formatOf, openUploads, peek, type Upload } from "../receiving/receiving.ts";
+import { checkMeaning, formats, headBytes, type SourceFiles, storeFiles } from "../sources/sources.ts";
 import {
-  type Column,
   createScratch,
   type FileContext,
   cell as rejectCell,
   type Source,
+  type Stored,
   type Table,
 } from "../tables/tables.ts";
 import { finalType, inferFromAll, textWarnings } from "../typing/typing.ts";
-import { formats, headBytes } from "./ingest.ts";
-import { checkMeaning, readingOf } from "./parameters.ts";
+import { fetchedFile } from "./ingest.ts";
+import { readingOf } from "./parameters.ts";
+import { reasonsOf } from "./reasons.ts";
 
 type PreviewInput = InputOf<(typeof ingestd.endpoints)["preview"]>;
 type Answer = Static<typeof Previewed>;
@@ -31,8 +33,7 @@ type Answer = Static<typeof Previewed>;
 /** How much of a text file is looked at, in bytes: enough for sound types, little enough to be quick. */
 const lookBytes = 16 * 1024 * 1024;
 const rowsDefault = 20;
-/** Values looked at for reasons, of all columns together, and bad rows shown. */
-const reasonValues = 200_000;
+/** Bad rows that are shown. */
 const problemsMax = 20;
 
 /** Answers POST /ingest/preview. Waits for a free slot as an ingest does. */
@@ -79,44 +80,65 @@ export async function preview(
 }
 
 interface Look {
-  format: FormatName;
-  source: Source;
+  format: string;
+  stored: Stored;
   layout?: Layout;
   bytes: number;
   whole: boolean;
+  /** Of what was read as a whole. */
+  files?: Pick<SourceFiles, "files" | "found" | "warnings">;
 }
 
-/** The file's beginning, up to where a row ends; all of it for Parquet, whose description stands at the end. */
+/** A text's beginning, up to where a row ends; all of what has its description elsewhere, and of several files. */
 async function beginning(
   input: PreviewInput,
   request: HttpRequest,
   {
     deps,
+    extraction,
     fileContext,
     deadline,
-  }: Pick<IngestParts, "deps"> & { fileContext: FileContext; deadline: Deadline },
+  }: Pick<IngestParts, "deps" | "extraction"> & { fileContext: FileContext; deadline: Deadline },
 ): Promise<Look> {
-  const { max_ingest_bytes: bytesMax, idle_timeout_ms: idleTimeoutMs } = deps.config.ingestd;
-  const upload = await openUpload(request, {
-    bytesMax,
-    idleTimeoutMs,
-    signal: fileContext.signal,
-    clock: deps.clock,
-    onBytes: () => undefined,
-    deadline,
+  const { config, clock, peers } = deps;
+  const { max_ingest_bytes: bytesMax, idle_timeout_ms: idleTimeoutMs } = config.ingestd;
+  const { signal } = fileContext;
+  let bytes = 0;
+  const fetched = await fetchedFile(input.url, request, { config, clock, peers, signal });
+  const uploads = openUploads(fetched?.request ?? request, {
+    ...{ bytesMax, idleTimeoutMs, signal, clock, deadline },
+    ...(fetched?.filename !== undefined && { filename: fetched.filename }),
+    onBytes: (more) => {
+      bytes += more;
+    },
   });
-  const { head, whole, all } = await peek(upload.chunks, lookBytes);
-  const format = formatOf({
-    head,
-    asked: input.format,
-    filename: upload.filename,
-    mediaType: upload.mediaType,
-  });
+  const place = { asked: input, context: fileContext, extraction, bytesMax, deadline };
+  const all = async (files: AsyncIterable<Upload>): Promise<Look> => {
+    const { stored, format, ...more } = await storeFiles(files, place);
+    return { stored, format, bytes, whole: true, files: more };
+  };
+  const { value: first } = await uploads.next();
+  if (!first) throw fail("bad_request", "the request has no file");
+  const { head, whole, all: chunks } = await peek(first.chunks, lookBytes);
+  const { filename, mediaType } = first;
+  const hints = { head, asked: input.format, filename, mediaType, hasPath: input.path !== undefined };
+  const upload = { ...first, chunks };
+  // Of a form nothing says how many files it has: behind a long one none is looked for.
+  const { value: second } = whole && first.isPart ? await uploads.next() : { value: undefined };
+  const format = second ? undefined : formatOf(hints);
+  if (format !== "csv" && format !== "ndjson")
+    return all(behind(second ? [upload, second] : [upload], uploads));
   checkMeaning(format, input);
-  if (format === "parquet")
-    return { format, source: { head, whole, chunks: all }, bytes: head.length, whole: true };
-  await all.return(undefined);
-  return { format, ...(await wholeRows(head, whole, format, fileContext)), bytes: head.length, whole };
+  await chunks.return(undefined);
+  await uploads.return(undefined);
+  const { source, layout } = await wholeRows(head, whole, format, fileContext);
+  const stored = await formats[format].store(source, fileContext);
+  return { format, stored, ...(layout && { layout }), bytes: head.length, whole };
+}
+
+async function* behind(first: readonly Upload[], rest: AsyncIterable<Upload>): AsyncGenerator<Upload> {
+  yield* first;
+  yield* rest;
 }
 
 /** Cuts off the last, incomplete row. What is left is UTF-8, with its mark where offsets count it. */
@@ -158,11 +180,10 @@ async function wholeRows(
 
 async function describeFile(
   session: Session,
-  { format, source, layout, bytes, whole }: Look,
+  { format, stored, layout, bytes, whole, files }: Look,
   fileContext: FileContext,
   rows: number,
 ): Promise<Answer> {
-  const stored = await formats[format].store(source, fileContext);
   // The last reader is the exact one, which knows lines.
   const table = await stored.tables.at(-1)?.(session);
   if (table === undefined) throw new Error(`${format} has no exact way of reading`);
@@ -185,6 +206,8 @@ async function describeFile(
   const found = await session.run(`SELECT ${list} FROM ${table.relation} LIMIT ${rows}`);
   return {
     format,
+    ...(files && files.files.length > 1 && { files: files.files }),
+    ...(files && files.found.length > 0 && { tables: files.found }),
     ...(layout && {
       dialect: {
         delimiter: layout.dialect.delimiter,
@@ -204,73 +227,12 @@ async function describeFile(
     bad_rows: table.rejects.count(),
     problems: await problemsOf(session, table),
     warnings: [
+      ...(files?.warnings ?? []),
       ...table.warnings,
       ...(await textWarnings(session, { table, plan, loaded: { pieces: [] }, isNew: true })),
     ],
   };
 }
-
-/**
- * Why each column has its type. For those that stay text their values are looked at: of all of them in a few statements,
- * since a file may have thousands.
- */
-async function reasonsOf(
-  session: Session,
-  { columns, positions, relation }: Table,
-  types: readonly string[],
-): Promise<(column: Column, type: string) => string> {
-  const isRead = ({ forced, among }: Column, index: number) =>
-    !forced && among.length > 0 && (types[index] ?? "VARCHAR") === "VARCHAR";
-  const read = positions === undefined ? [] : columns.filter(isRead);
-  const texts = new Map<string, Seen[]>(read.map(({ cell }) => [cell, []]));
-  const line = `${positions?.line} AS line`;
-  for (const among of new Set(read.map((column) => column.among))) {
-    const alike = read.filter((column) => column.among === among);
-    const cells = alike.map(({ cell }) => cell);
-    const values = `(SELECT ${line}, ${cells.join(", ")} FROM ${relation}) UNPIVOT (text FOR name IN (${cells.join(", ")}))`;
-    // The one value that is of no such type may come late.
-    const promising = among
-      .filter((narrow) => !narrow.startsWith("DECIMAL"))
-      .map((narrow) => holds("text", narrow, alike[0]?.notation))
-      .join(" OR ");
-    const firsts = await session.run(
-      `SELECT name, min(line) FILTER (NOT (${promising})) AS line, arg_min(text, line) FILTER (NOT (${promising})) AS text,
-        min(line) AS any_line, arg_min(text, line) AS any_text FROM ${values} GROUP BY name`,
-    );
-    for (const { name, line, text, any_line, any_text } of firsts)
-      for (const seen of [
-        { line, text },
-        { line: any_line, text: any_text },
-      ])
-        if (seen.text !== null) texts.get(String(name))?.push(seenOf(seen));
-    const rows = await session.run(
-      `SELECT ${line}, ${cells.join(", ")} FROM ${relation} LIMIT ${Math.ceil(reasonValues / cells.length)}`,
-    );
-    for (const [index, { cell }] of alike.entries())
-      for (const row of rows) {
-        const text = Object.values(row)[index + 1];
-        if (text !== null) texts.get(cell)?.push(seenOf({ line: row.line, text }));
-      }
-  }
-  return ({ cell, forced, among, notation }, type) => {
-    if (positions === undefined) return "as in the file";
-    if (forced) return "asked for by types";
-    if (among.length === 0) return "by the kind of its JSON values";
-    if (type !== "VARCHAR") return whyTyped(notation, type);
-    const seen = texts.get(cell) ?? [];
-    return seen.length === 0 ? "no values: text until there are some" : whyText(seen);
-  };
-}
-
-const whyTyped = (notation: Notation | undefined, type: string): string => {
-  if (notation?.mode === "values") return "every value is one by infer=values";
-  return `every value reads back to the same ${type.startsWith("TIMESTAMP WITH") ? "instant" : "text"}`;
-};
-
-const seenOf = ({ line, text }: Record<string, unknown>): Seen => ({
-  line: Number(line),
-  text: String(text),
-});
 
 async function problemsOf(session: Session, { rejects }: Table): Promise<Answer["problems"]> {
   const relation = await rejects.relation();

@@ -1,4 +1,4 @@
 /** The requests that carry rows: ingest, preview and upsert, and their parameters. */
-export { formats, headBytes, ingest, load, type Receive } from "./ingest.ts";
+export { ingest, load, type Receive } from "./ingest.ts";
 export { preview } from "./preview.ts";
 export { upsertRows } from "./upsert-rows.ts";

@@ -3,6 +3,7 @@ import { closed, t } from "../../../runtime/contract/contract.ts";
 import { Expired, Manifest, TableName } from "../../catalogd/contract.ts";
 
 export * from "./documents.ts";
+export { reading } from "./reading.ts";
 
 export const maintaining = {
   dry_run: t.Optional(

@@ -7,6 +7,7 @@ import type { Narrow, Notation } from "../inference/inference.ts";
 import type { Chunks, Encoding } from "../receiving/receiving.ts";
 import type { RejectRules, Rejects } from "./rejects.ts";
 import type { Scratch } from "./scratch.ts";
+import type { Part } from "./text-table.ts";
 
 /** How the client asked for the file to be read. */
 export interface Reading {
@@ -29,6 +30,8 @@ export interface Reading {
   timestampFormat?: string;
   /** A comma stands before the fraction of a number. */
   decimalComma?: true;
+  /** Of files with different columns: the types may be of another one's. */
+  isOfSeveral?: true;
 }
 
 export interface AskedType {
@@ -50,8 +53,20 @@ export interface FileContext extends Scratch {
   phase: (what: string) => void;
   /** The columns of the dataset that the file is loaded into, when there is one. */
   registered?: () => Promise<Pick<Registered, "name" | "columns"> | undefined>;
+  /** Columns of lines of JSON that were made of another source, whose rows they count: blank ones are none of it. */
+  known?: readonly KnownColumn[];
+  /** The file that a row at this byte is of, where there are several. */
+  fileOf?: (byte: number) => string | undefined;
   /** Called for each run of rows that is stored while more are received, with the table as far as it is known. */
   onRun?: (table: Table, run: Run) => void;
+}
+
+/** A column that its source tells of, with its type where it has one, as SQL writes it. */
+export interface KnownColumn {
+  name: string;
+  type?: string;
+  /** Values of a type stand as characters unless as JSON. */
+  as?: "text" | "json";
 }
 
 export interface TypedColumn {
@@ -84,7 +99,17 @@ export interface Format {
 
 /** A stored file: ways to read it, the fastest first. A later one is used when an earlier one fails. */
 export interface Stored {
+  /** Where the file is lines of JSON: those of several are read as one. */
+  lines?: Lines;
   tables: ((session: Session) => Promise<Table | undefined>)[];
+}
+
+export interface Lines {
+  parts: readonly Part[];
+  /** Bytes of the file before them. */
+  byteBase: number;
+  /** Files that they are of, each with its first byte. */
+  origins?: readonly { file: string; from: number }[];
 }
 
 export interface Table {

@@ -16,6 +16,8 @@ interface Reject {
   reason: string;
   /** The row as it was written. */
   text: string;
+  /** Which file it is in, where there are several. */
+  file?: string;
 }
 
 export interface Rejects {
@@ -23,8 +25,8 @@ export interface Rejects {
   allowed: boolean;
   count: () => number;
   /** Throws `rejected_rows` when there are more than allowed. */
-  add: (reject: Reject) => Promise<void>;
-  /** The rows as a relation of text, in the order of `rejectColumns`; undefined when there are none. */
+  add: (reject: Omit<Reject, "file">) => Promise<void>;
+  /** The rows as a relation of text, in the order of `rejectColumns`, and their file; undefined when there are none. */
   relation: () => Promise<string | undefined>;
   /** SHA-256 of the rows in their order. */
   digest: () => string;
@@ -62,11 +64,12 @@ export function rejectsQuery(relation: string | undefined, { file, job, version 
   );
   const text = (given: string | undefined) => (given === undefined ? "NULL" : quoteText(given));
   const origin = [
-    `${text(file)}::VARCHAR AS file`,
+    `coalesce(${value(rejectColumns.length)}, ${text(file)})::VARCHAR AS file`,
     `${text(job)}::VARCHAR AS job`,
     `${version}::BIGINT AS version`,
   ];
-  const from = relation === undefined ? "WHERE false" : `FROM ${relation} ORDER BY "line", "byte"`;
+  const from =
+    relation === undefined ? "WHERE false" : `FROM ${relation} ORDER BY file NULLS FIRST, "line", "byte"`;
   return `SELECT ${[...columns, ...origin].join(", ")} ${from}`;
 }
 
@@ -74,7 +77,11 @@ export function rejectsQuery(relation: string | undefined, { file, job, version 
 const listedMax = 20;
 const shownCharacters = 500;
 
-export function createRejects(scratch: Scratch, stem: string, { allowed, max }: RejectRules): Rejects {
+export function createRejects(
+  scratch: Scratch & { fileOf?: (byte: number) => string | undefined },
+  stem: string,
+  { allowed, max }: RejectRules,
+): Rejects {
   const listed: Reject[] = [];
   const writer = createPartWriter(scratch, stem);
   let count = 0;
@@ -87,13 +94,15 @@ export function createRejects(scratch: Scratch, stem: string, { allowed, max }: 
     allowed,
     digest: () => hash.copy().digest("hex"),
     count: () => count,
-    add: async (reject) => {
+    add: async (found) => {
+      const file = scratch.fileOf?.(found.byte);
+      const reject = { ...found, ...(file !== undefined && { file }) };
       count += 1;
       if (listed.length < listedMax) listed.push(shorten(reject));
       if (!allowed && count >= listedMax) throw rejectedRows(listed, count, "the first are listed");
       if (allowed && count > max) throw rejectedRows(listed, count, `max_rejects is ${max}`);
       const { line, byte, column, reason, text } = reject;
-      const bytes = Buffer.from(csvLine([String(line), String(byte), column, reason, text]));
+      const bytes = Buffer.from(csvLine([String(line), String(byte), column, reason, text, file ?? null]));
       longestRowBytes = Math.max(longestRowBytes, bytes.length);
       length += bytes.length;
       hash.update(bytes);
@@ -106,7 +115,7 @@ export function createRejects(scratch: Scratch, stem: string, { allowed, max }: 
       const file: TextFile = {
         parts,
         dialect: { delimiter: ",", quote: '"', nulls: [] },
-        width: rejectColumns.length,
+        width: rejectColumns.length + 1,
         longestRowBytes,
         lineEnd: "\n",
       };
@@ -118,7 +127,7 @@ export function createRejects(scratch: Scratch, stem: string, { allowed, max }: 
 function rejectedRows(rows: readonly Reject[], count: number, note: string): ServiceError {
   const [first] = rows;
   const where = first
-    ? `: line ${first.line}${first.column === null ? "" : `, column '${first.column}'`}: ${first.reason}`
+    ? `: ${first.file === undefined ? "" : `${first.file}: `}line ${first.line}${first.column === null ? "" : `, column '${first.column}'`}: ${first.reason}`
     : "";
   const advice = "nothing was registered. Mend the file, or send on_error=reject to set bad rows aside";
   return fail("rejected_rows", `${count} bad row${count === 1 ? "" : "s"} (${note})${where}; ${advice}`, {

@@ -4,6 +4,8 @@ export type {
   Column,
   FileContext,
   Format,
+  KnownColumn,
+  Lines,
   Reading,
   Registered,
   Run,
@@ -17,5 +19,6 @@ export { createPartWriter, readParts } from "./parts.ts";
 export { openPositionedText, type PositionedText } from "./positioned-text.ts";
 export { createRejects, type Origin, type Rejects, rejectsQuery } from "./rejects.ts";
 export { createScratch, type OwnScratch } from "./scratch.ts";
+export { type NamedFile, refusedFiles, uniteFiles } from "./several-files.ts";
 export { checkTypes, nameColumns, numberColumns, textColumn } from "./text-columns.ts";
 export { cell, csvField, type Dialect, type Part, readText } from "./text-table.ts";

@@ -64,7 +64,8 @@ export const numberColumns = (count: number): string[] =>
   Array.from({ length: count }, (_, index) => `column${index + 1}`);
 
 /** Refuses `types` of columns that the file does not have. */
-export function checkTypes(names: string[], { types }: Reading): string[] {
+export function checkTypes(names: string[], { types, isOfSeveral }: Reading): string[] {
+  if (isOfSeveral) return names;
   const known = new Set(names.map(fold));
   const unknown = [...types].find(([folded]) => !known.has(folded))?.[1].name;
   if (unknown === undefined) return names;

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { cpSync } from "node:fs";
 import { join } from "node:path";
-import { decodeAvroFile } from "../../../../workers/catalogd/avro/avro.ts";
+import { decodeAvroFile } from "../../../../runtime/avro/avro.ts";
 import type { TableMetadata } from "../../../../workers/catalogd/iceberg/table-metadata.ts";
 import { decodeManifest, encodeManifest } from "../../../../workers/catalogd/manifests/manifest.ts";
 import {

@@ -21,6 +21,7 @@ const open = (timeoutMs: number, memoryBytesMax = 400 * MB) => {
     memoryBytesMax,
     fileBytesMax: 10 * MB,
     timeoutMs,
+    longestMs: 2 * timeoutMs,
     clock: systemClock,
     log: createLog("ingestd", "error", () => undefined),
     metrics: createMetrics(),

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { fail } from "../../../../runtime/errors/errors.ts";
-import { formFile } from "../../../../workers/ingestd/receiving/multipart.ts";
+import { formFiles } from "../../../../workers/ingestd/receiving/multipart.ts";
 import { seeded } from "../../../support/campaigns/seeded.ts";
 
 async function* inPieces(bytes: Buffer, size: () => number): AsyncGenerator<Uint8Array> {
@@ -11,12 +11,16 @@ async function* inPieces(bytes: Buffer, size: () => number): AsyncGenerator<Uint
   }
 }
 
-async function read(body: string | Buffer, contentType: string, size = () => 7) {
-  const { chunks, filename } = await formFile(inPieces(Buffer.from(body), size), contentType);
-  let data = "";
-  for await (const chunk of chunks) data += Buffer.from(chunk).toString("latin1");
-  return { ...(filename !== undefined && { filename }), data };
+async function readAll(body: string | Buffer, contentType: string, size = () => 7) {
+  const files: { filename?: string; data: string }[] = [];
+  for await (const { chunks, filename } of formFiles(inPieces(Buffer.from(body), size), contentType)) {
+    let data = "";
+    for await (const chunk of chunks) data += Buffer.from(chunk).toString("latin1");
+    files.push({ ...(filename !== undefined && { filename }), data });
+  }
+  return files;
 }
+const read = async (...given: Parameters<typeof readAll>) => (await readAll(...given))[0];
 
 const form = "multipart/form-data; boundary=B";
 const part = (headers: string, data: string) => `--B\r\n${headers}\r\n\r\n${data}\r\n`;
@@ -39,6 +43,15 @@ describe("multipart", () => {
   test("an empty file has no bytes", async () => {
     expect(await read(`${part(file(), "")}--B--`, form)).toEqual({ data: "" });
   });
+
+  test("two files come one after the other", async () => {
+    const body = `${part(file('; filename="a"'), "1")}${part(file('; filename="b"'), "2")}--B--`;
+    expect(await readAll(body, form)).toEqual([
+      { filename: "a", data: "1" },
+      { filename: "b", data: "2" },
+    ]);
+  });
+
   const refused: [name: string, body: string, contentType?: string][] = [
     ["no boundary parameter", "--B--", "multipart/form-data"],
     ["a form without parts", "--B--"],
@@ -52,7 +65,6 @@ describe("multipart", () => {
     ["headers that do not end", `--B\r\n${"x".repeat(20_000)}`],
     ["a preamble that does not end", "x".repeat(40_000)],
     ["text after a boundary", "--Bxx\r\n\r\n--B--"],
-    ["two files", `${part(file(), "a")}${part(file(), "b")}--B--`],
   ];
   test.each(refused)("refuses %s", async (_, body, contentType = form) => {
     await expect(read(body, contentType)).rejects.toMatchObject({ type: "bad_request" });
@@ -83,8 +95,10 @@ describe("multipart", () => {
         isClosed = true;
       }
     }
-    const { chunks } = await formFile(endless(), form);
-    for await (const chunk of chunks) if (chunk.length > 0) break;
+    for await (const { chunks } of formFiles(endless(), form)) {
+      for await (const chunk of chunks) if (chunk.length > 0) break;
+      break;
+    }
     expect(isClosed).toBe(true);
     expect(bytes).toBeLessThan(16 * 1024 * 1024);
   });
@@ -98,7 +112,7 @@ describe("multipart", () => {
       throw fail("too_large", "enough");
     }
     const reading = (async () => {
-      for await (const _ of (await formFile(failing(), form)).chunks);
+      for await (const { chunks } of formFiles(failing(), form)) for await (const _ of chunks);
     })();
     await expect(reading).rejects.toMatchObject({ type: "too_large", message: "enough" });
   });

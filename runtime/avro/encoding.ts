@@ -1,5 +1,5 @@
-/** The binary encoding of Avro (1.11 §"Data Serialization"), as far as Iceberg's manifests use it. */
-import { fail } from "../../../runtime/errors/errors.ts";
+/** The binary encoding of Avro (1.11 §"Data Serialization"): all of it is read but names in namespaces, which manifests lack. */
+import { fail } from "../errors/errors.ts";
 
 /** A whole number of at most 64 bits. */
 type Long = number | bigint;
@@ -132,6 +132,16 @@ export class AvroReader {
     return this.bytes.subarray(this.at - count, this.at);
   }
   long(): Long {
+    // Of most numbers a few bytes: below 2^49 doubles are exact, and need no BigInt.
+    let small = 0;
+    for (let at = 0; at < 7; at++) {
+      const byte = this.bytes[this.at + at];
+      if (byte === undefined) throw corrupt("it is cut short");
+      small += (byte & 127) * 2 ** (7 * at);
+      if (byte > 127) continue;
+      this.at += at + 1;
+      return small % 2 === 0 ? small / 2 : -(small + 1) / 2;
+    }
     let value = 0n;
     for (let shift = 0n; ; shift += 7n) {
       const [byte = 0] = this.take(1);

@@ -1,12 +1,9 @@
 /** Avro's object container files (1.11 §"Object Container Files"): a header with the schema, and blocks of records. */
-import { deflateRawSync, inflateRawSync } from "node:zlib";
-import { fail, ServiceError } from "../../../runtime/errors/errors.ts";
+import { deflateRawSync } from "node:zlib";
+import { fail, ServiceError } from "../errors/errors.ts";
+import { unpack } from "./codecs.ts";
 import { AvroReader, type AvroRecord, type AvroSchema, AvroWriter, readAvro, writeAvro } from "./encoding.ts";
-
-const magic = Uint8Array.of(0x4f, 0x62, 0x6a, 1);
-/** Largest block of records after it was unpacked: a small file cannot fill the memory. */
-const blockBytesMax = 256 * 1024 * 1024;
-const syncBytes = 16;
+import { magic, readHeader, syncBytes } from "./header.ts";
 
 /** The file of these records, with what else its header says. The same records give the same bytes. */
 export function encodeAvroFile(
@@ -53,16 +50,7 @@ export function decodeAvroFile(bytes: Uint8Array): { records: AvroRecord[]; head
 
 function decode(bytes: Uint8Array): { records: AvroRecord[]; header: Map<string, string> } {
   const from = new AvroReader(bytes);
-  if (!Buffer.from(from.take(magic.length)).equals(magic))
-    throw fail("corrupt", "it is no Avro file: it does not begin with 'Obj' and 1");
-  const header = new Map<string, string>();
-  for (let count = from.count(); count !== 0; count = from.count()) {
-    if (count < 0) from.long();
-    for (let at = 0; at < Math.abs(count); at++) header.set(from.text(), from.text());
-  }
-  const sync = from.take(syncBytes);
-  const schema = JSON.parse(header.get("avro.schema") ?? "") as AvroSchema;
-  const codec = header.get("avro.codec") ?? "null";
+  const { entries: header, schema, codec, sync } = readHeader(from);
   const records: AvroRecord[] = [];
   while (from.at < bytes.length) {
     const count = from.count();
@@ -72,11 +60,4 @@ function decode(bytes: Uint8Array): { records: AvroRecord[]; header: Map<string,
       throw fail("corrupt", "it does not read as Avro: a block does not end where it should");
   }
   return { records, header };
-}
-
-function unpack(codec: string, block: Uint8Array): Uint8Array {
-  if (codec === "null") return block;
-  if (codec === "deflate") return inflateRawSync(block, { maxOutputLength: blockBytesMax });
-  if (codec === "zstandard") return Bun.zstdDecompressSync(block.slice());
-  throw fail("corrupt", `its codec is '${codec.slice(0, 60)}'; expected null, deflate or zstandard`);
 }
