@@ -52,6 +52,12 @@ function hashOfInputs(): string {
   return hash.digest("hex").slice(0, 32);
 }
 
+/** The folder of the bundle of these sources, if it was made. */
+export function presentBundle(): string | undefined {
+  const folder = join(cache, hashOfInputs());
+  return existsSync(folder) ? folder : undefined;
+}
+
 /**
  * The bundled file of a program, made when there is none of these sources. Throws when it cannot be made, as where
  * the tree's folder cannot be written.
@@ -143,7 +149,7 @@ function isHeld(folder: string): boolean {
   return !isLocked;
 }
 
-/** Keeps the bundle that this process runs from, if it does, until it ends: its threads read from it when they start again. */
-export function holdBundle(): void {
-  if (bundleFolder !== undefined && locks) lock(bundleFolder, LOCK_SH);
+/** Keeps a bundle, or that which this process runs from, if it does, until the process ends: its threads read from it when they start again. */
+export function holdBundle(folder = bundleFolder): void {
+  if (folder !== undefined && locks) lock(folder, LOCK_SH);
 }

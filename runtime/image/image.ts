@@ -4,7 +4,7 @@ import { type Program, root } from "../program/program.ts";
 import { openBundle } from "./bundle.ts";
 import { lackingVariables } from "./environment.ts";
 
-export { holdBundle } from "./bundle.ts";
+export { holdBundle, presentBundle } from "./bundle.ts";
 export { lackingVariables };
 
 /**

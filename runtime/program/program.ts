@@ -44,6 +44,13 @@ export const bundleFolder = typeof bundledAt === "string" ? bundledAt : undefine
 export const bundledProgram = (folder: string, name: Program): string =>
   join(folder, name.replace(/\.ts$/, ".js"));
 
+let startedFrom = bundleFolder;
+
+/** From now on programs are started from this bundle, though this code runs from the tree: as tests do (ADR 0177). */
+export const startProgramsFrom = (folder: string): void => {
+  startedFrom = folder;
+};
+
 /** The file to start as that program: of the same bundle as this code, or of the tree. */
 export const program = (name: Program): URL =>
-  pathToFileURL(bundleFolder === undefined ? join(root, name) : bundledProgram(bundleFolder, name));
+  pathToFileURL(startedFrom === undefined ? join(root, name) : bundledProgram(startedFrom, name));

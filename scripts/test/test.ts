@@ -124,6 +124,8 @@ async function runTests(words: string[]): Promise<{ step: Done; counts: Counts; 
   try {
     const report = join(directory, "report.xml");
     const options = words.length === 0 ? testOptions : [testTimeout];
+    // Makes the bundle, from which tests start programs of the product (ADR 0177); without it they start from the tree.
+    if (words.length === 0) Bun.spawnSync([process.execPath, "runtime/main.ts", "--help"], { cwd: root });
     const reporting = ["--reporter=junit", `--reporter-outfile=${report}`];
     const done = await step({ name: "tests", command: ["test", ...options, ...reporting, ...words] });
     const xml = readOrUndefined(report);

@@ -1,5 +1,12 @@
-/** `bun test --bench` runs the benchmarks instead of the tests: Bun ignores the flag, so it is read from the kernel's copy of the command line. */
+/**
+ * Threads and child processes of services in a test's thread run from the product's bundle where there is one of these
+ * sources, as those of the product do: they are there in half the time (ADR 0177).
+ *
+ * `bun test --bench` runs the benchmarks instead of the tests: Bun ignores the flag, so it is read from the kernel's copy of the command line.
+ */
 import { readFileSync } from "node:fs";
+import { holdBundle, presentBundle } from "../../runtime/image/image.ts";
+import { startProgramsFrom } from "../../runtime/program/program.ts";
 
 const commandLine = (): string[] => {
   try {
@@ -20,4 +27,10 @@ if (words.includes("--bench") && process.env.LAKEHOUSE_BENCH === undefined) {
     env: { ...process.env, LAKEHOUSE_BENCH: "1" },
   });
   process.exit(run.exitCode ?? 1);
+}
+
+const bundle = presentBundle();
+if (bundle !== undefined) {
+  holdBundle(bundle);
+  startProgramsFrom(bundle);
 }

@@ -140,15 +140,13 @@ describe.skipIf(!canSetWallClock)("the wall clock is set back and forward", () =
     await expectOrder();
   });
 
-  test("between two starts: everything is there and goes on in its order", async () => {
-    for (const offset of [-day, 0]) {
-      await product.end("SIGKILL");
-      clock.set(offset);
-      await start();
-      await expectOrder();
-      await live();
-      await expectOrder();
-    }
+  test("between two starts, a day back: everything is there and goes on in its order", async () => {
+    await product.end("SIGKILL");
+    clock.set(-day);
+    await start();
+    await expectOrder();
+    await live();
+    await expectOrder();
   });
 
   test("a start a year ahead forgets keys, as it must believe that they are a year old, and nothing else", async () => {

@@ -20,7 +20,7 @@ const children = (): number[] =>
         const [, parent] = /\) \S (\d+)/.exec(readFileSync(`/proc/${pid}/stat`, "latin1")) ?? [];
         return (
           Number(parent) === process.pid &&
-          readFileSync(`/proc/${pid}/cmdline`, "latin1").includes("queryd/engine/main.ts")
+          readFileSync(`/proc/${pid}/cmdline`, "latin1").includes("queryd/engine/main.")
         );
       } catch {
         return false;
