@@ -43,6 +43,8 @@ function wordsOf(cause: Error): string {
   if (!(cause instanceof LakehouseError)) return cause.message;
   if (cause.type === "unavailable" && cause.status === undefined)
     return `${cause.message} Start it with: bun run supervisor`;
+  if (cause.type === "unauthorized")
+    return "the product takes another token, or wants one: give it by AUTH_TOKEN, or --token-file FILE (unauthorized)";
   const facts = [cause.type, ...(cause.requestId === undefined ? [] : [`request ${cause.requestId}`])];
   return `${cause.message} (${facts.join(", ")})`;
 }

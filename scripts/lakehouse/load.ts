@@ -15,6 +15,7 @@ const ingestOptions = Object.keys(query.properties).filter((name) => name !== "e
 const usage = `  load FILE… [--name DATASET] [--mode replace|append|upsert] [--key COLUMN] [--evolve] [--no-header] [--${["types", "delimiter", "on_error"].join(" …] [--")} …]
                 CSV, NDJSON or Parquet, gzip and zstd too, each a dataset named as its file; with --name all are one.
                 Every option of POST /v1/ingest is one here
+  load - --name DATASET   the same of the input
   load PLACE --corpus NAME [--metadata JSON] [--again]
                 a folder with all below it, or one file, as documents of a corpus: PDF, DOCX, ODT, PPTX, HTML, Markdown,
                 text, EML, and zip or tar of them. What is there as it is is left out, but for --again`;
@@ -29,6 +30,11 @@ export const load: Command = {
   run: async (terminal) => {
     const { plain, options } = terminal.words;
     if (plain.length === 0) throw new UsageError(`expected files, or a folder and --corpus\n${usage}`);
+    if (plain.includes("-")) {
+      if (plain.length > 1 || options.name === undefined || options.corpus !== undefined)
+        throw new UsageError("'-' is the input: expected it alone, with --name DATASET");
+      return loadFiles(terminal, plain);
+    }
     const folders = plain.filter((place) => {
       const stat = statSync(place, { throwIfNoEntry: false });
       if (stat === undefined) throw new UsageError(`there is no folder or file '${place}'`);
@@ -77,7 +83,9 @@ async function loadFile(
   isFurther: boolean,
 ): Promise<Ingested> {
   const { name = datasetName(path) } = words.options;
-  const file = Bun.file(path);
+  const file = path === "-" ? Bun.stdin : Bun.file(path);
+  if (file.size === 0 && path !== "-" && statSync(path).isFile())
+    throw new LakehouseError("bad_request", "the file is empty", { status: 400 });
   const job = crypto.randomUUID();
   const progress = createProgress(`load ${name}`, { unit: "bytes" });
   const headers = { "x-lakehouse-job-id": job };
@@ -113,7 +121,9 @@ function inputOf({ options, switches }: Terminal["words"]): Record<string, unkno
 /** The dataset's name of a file: `2024-jobs.csv.gz` becomes `_2024_jobs`. */
 function datasetName(path: string): string {
   const stem = basename(path).replace(/(\.(csv|tsv|txt|ndjson|jsonl|json|parquet|gz|zst|zstd))+$/i, "");
-  const name = stem.toLowerCase().replace(/[^a-z0-9_]+/g, "_");
+  // Letters keep what they are below their accents: `Zürich` becomes `zurich`.
+  const plain = stem.normalize("NFKD").replace(/\p{M}+/gu, "");
+  const name = plain.toLowerCase().replace(/[^a-z0-9_]+/g, "_");
   const whole = /^[a-z_]/.test(name) ? name : `_${name}`;
   if (/[a-z0-9]/.test(whole) && whole.length <= 128) return whole;
   throw new UsageError(`'${path}' gives no name to a dataset; expected --name DATASET`);

@@ -17,6 +17,8 @@ export const sql: Command = {
   run: async (terminal) => {
     const word = onlyWord(terminal, "one statement, in quotes", usage);
     const statement = word === "-" ? await Bun.stdin.text() : word;
+    if (statement.trim() === "")
+      throw new UsageError(`the ${word === "-" ? "input" : "statement"} is empty; expected SQL, as SELECT 1`);
     const { format = terminal.isForPeople ? "table" : "json", "as-of": as_of } = terminal.words.options;
     if (!formats.includes(format))
       throw new UsageError(`--format: expected one of ${formats.join(", ")}, got '${format}'`);

@@ -26,6 +26,7 @@ beforeAll(async () => {
   writeFileSync(join(home.path, "Jobs 2024.csv"), "id,zip,big\n1,02134,9007199254740993\n2,60605,\n");
   writeFileSync(join(home.path, "more.csv"), "id,zip,big\n3,00501,7\n");
   writeFileSync(join(home.path, "bad.csv"), "id,name\n1,Ann\n2\n");
+  writeFileSync(join(home.path, "empty.csv"), "");
   writeFileSync(join(home.path, "token"), `${token}\n`);
   models = await startModelServer();
   writeFileSync(
@@ -109,6 +110,17 @@ test("files become datasets: each by its name, or all under one", async () => {
   expect(some.code).toBe(1);
 });
 
+test("a file of another encoding is told how to be read, the input is a file, and accents stay letters", async () => {
+  writeFileSync(join(home.path, "Köln 1252.csv"), Buffer.from("id,name\n1,Andr\xe9 \x80\n", "latin1"));
+  const refused = await lakehouse(["load", "Köln 1252.csv"]);
+  expect([refused.code, refused.err]).toEqual([1, expect.stringContaining("say encoding=windows-1252")]);
+  const read = await lakehouse(["load", "Köln 1252.csv", "--encoding", "windows-1252"]);
+  expect(JSON.parse(read.out)).toMatchObject([{ manifest: { name: "koln_1252" } }]);
+  expect((await lakehouse(["sql", "SELECT name FROM koln_1252"])).out).toBe('[{"name":"André €"}]\n');
+  const piped = await lakehouse(["load", "-", "--name", "piped"], { input: "id\n1\n2\n" });
+  expect(JSON.parse(piped.out)).toMatchObject([{ manifest: { name: "piped" }, rows_loaded: 2 }]);
+});
+
 test("SQL: digits and zeros as they are, in each format; the statement may come from the input", async () => {
   const statement = "SELECT zip, big FROM jobs_2024 ORDER BY id";
   const json = await lakehouse(["sql", statement]);
@@ -168,9 +180,14 @@ test("wrong words end with 2, what the product refuses with 1, each with what wa
     [2, "expected one statement, in quotes", ["sql", "SELECT", "1"]],
     [2, "--format: expected one of table, json", ["sql", "SELECT 1", "--format", "xml"]],
     [2, "--limit: expected a whole number, got 'many'", ["sql", "SELECT 1", "--limit", "many"]],
+    [2, "the statement is empty", ["sql", " "]],
+    [2, "the input is empty", ["sql", "-"]],
+    [2, "expected it alone, with --name DATASET", ["load", "-"]],
+    [1, "empty.csv: the file is empty", ["load", "empty.csv"]],
+    [1, "did you mean jobs_2024?", ["datasets", "job_2024"]],
     [1, "there is no dataset 'job'", ["sql", "SELECT * FROM job"]],
     [1, "there is no corpus", ["search", "x", "--corpus", "nothing"]],
-    [1, "unauthorized", ["datasets"], withToken],
+    [1, "give it by AUTH_TOKEN, or --token-file FILE (unauthorized)", ["datasets"], withToken],
     [2, "--token-file: 'none' cannot be read", ["datasets", "--token-file", "none"], withToken],
     [0, "", ["datasets", "--token-file", "token"], withToken],
     [0, "", ["sql", "--help"]],

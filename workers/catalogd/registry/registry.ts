@@ -1,5 +1,5 @@
 /** The catalog in memory: the head of every name, and one etag that stands for all of them. */
-import { fail, ServiceError } from "../../../runtime/errors/errors.ts";
+import { fail, ServiceError, suggestionsFor } from "../../../runtime/errors/errors.ts";
 import { heapBytes, type MemoryBudget, type Room } from "../../../runtime/memory/memory.ts";
 import { fold } from "../../../runtime/sql/sql.ts";
 import { isLive, type Manifest, type Version } from "../versions/versions.ts";
@@ -93,7 +93,8 @@ export function createRegistry(
     manifest: (name) => {
       const head = readable(heads.get(name));
       if (isLive(head)) return head;
-      throw fail("not_found", `there is no dataset named '${name}'${hintOf(head, taken.get(fold(name)))}`);
+      const hint = hintOf(head, taken.get(fold(name))) || suggestion(name, taken.values());
+      throw fail("not_found", `there is no dataset named '${name}'${hint}`);
     },
     spellings: (name) => {
       const folded = fold(name);
@@ -173,6 +174,11 @@ function createRooms(budget: MemoryBudget | undefined) {
 function hintOf(head: Version | undefined, other: string | undefined): string {
   if (head?.renamed_to !== undefined) return `: it was renamed to '${head.renamed_to}'`;
   return other === undefined ? "" : `; there is one named '${other}'`;
+}
+
+function suggestion(name: string, known: Iterable<string>): string {
+  const near = suggestionsFor(name, [...known]);
+  return near.length > 0 ? `; did you mean ${near.join(" or ")}?` : "";
 }
 
 const isLiveHead = (head: Head): head is Manifest => !isDamaged(head) && isLive(head);

@@ -3,7 +3,8 @@ import { isUtf8 } from "node:buffer";
 import { fail } from "../../../runtime/errors/errors.ts";
 import type { Chunks } from "./decompress.ts";
 
-export type Encoding = "utf-8" | "utf-16" | "latin-1";
+/** `windows-1252` is another name of `latin-1`. */
+export type Encoding = "utf-8" | "utf-16" | "latin-1" | "windows-1252";
 type Decoding = "utf-8" | "utf-16le" | "utf-16be" | "latin1";
 
 /** The encoding the first bytes show, and how many bytes of byte order mark there are. */
@@ -12,10 +13,11 @@ function decodingOf(
   asked: Encoding | undefined,
 ): { decoding: Decoding; markBytes: number } {
   const [first, second, third] = head;
-  if (first === 0xff && second === 0xfe && asked !== "latin-1") return { decoding: "utf-16le", markBytes: 2 };
-  if (first === 0xfe && second === 0xff && asked !== "latin-1") return { decoding: "utf-16be", markBytes: 2 };
+  const isLatin = asked === "latin-1" || asked === "windows-1252";
+  if (first === 0xff && second === 0xfe && !isLatin) return { decoding: "utf-16le", markBytes: 2 };
+  if (first === 0xfe && second === 0xff && !isLatin) return { decoding: "utf-16be", markBytes: 2 };
   if (first === 0xef && second === 0xbb && third === 0xbf) return { decoding: "utf-8", markBytes: 3 };
-  if (asked === "latin-1") return { decoding: "latin1", markBytes: 0 };
+  if (isLatin) return { decoding: "latin1", markBytes: 0 };
   if (asked === "utf-16")
     return { decoding: first === 0 && second !== 0 ? "utf-16be" : "utf-16le", markBytes: 0 };
   return { decoding: "utf-8", markBytes: 0 };

@@ -51,7 +51,9 @@ export const reading = {
   comment: t.Optional(t.String({ maxLength: 1, description: "Lines that begin with it are skipped." })),
   skip: t.Optional(t.Integer({ minimum: 0, maximum: 10_000, description: "Lines before the header." })),
   header: t.Optional(t.Boolean()),
-  encoding: t.Optional(t.Union([t.Literal("utf-8"), t.Literal("utf-16"), t.Literal("latin-1")])),
+  encoding: t.Optional(
+    t.Union([t.Literal("utf-8"), t.Literal("utf-16"), t.Literal("latin-1"), t.Literal("windows-1252")]),
+  ),
   null: t.Optional(
     t.Array(t.String({ maxLength: 64 }), {
       maxItems: 100,

@@ -129,7 +129,9 @@ function rejectedRows(rows: readonly Reject[], count: number, note: string): Ser
   const where = first
     ? `: ${first.file === undefined ? "" : `${first.file}: `}line ${first.line}${first.column === null ? "" : `, column '${first.column}'`}: ${first.reason}`
     : "";
-  const advice = "nothing was registered. Mend the file, or send on_error=reject to set bad rows aside";
+  const isForeign = rows.some(({ reason }) => reason.startsWith("not valid UTF-8"));
+  const encoding = isForeign ? ", say encoding=windows-1252 where it is in that" : "";
+  const advice = `nothing was registered. Mend the file${encoding}, or send on_error=reject to set bad rows aside`;
   return fail("rejected_rows", `${count} bad row${count === 1 ? "" : "s"} (${note})${where}; ${advice}`, {
     details: { rows_rejected: count, rows },
   });

@@ -42,7 +42,7 @@ const values: Record<string, string[]> = {
   comment: marks,
   skip: ["0", "1", "3", "99", "10001", "-1", "x", ""],
   header: ["true", "false", "maybe"],
-  encoding: ["utf-8", "utf-16", "latin-1", "ebcdic"],
+  encoding: ["utf-8", "utf-16", "latin-1", "windows-1252", "ebcdic"],
   null: ["", "NA", "NA,NULL", "N;A", '"', " ", "\n", "\0", "é", "'", "\\N", "#N/A", "x".repeat(65), "1"],
   types: [
     ...[
