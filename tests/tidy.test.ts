@@ -227,6 +227,18 @@ const rows: Row[] = [
     finds: "docs/a.md: names runtime/gone.ts, which is not there",
   },
   {
+    name: "texts of the console stand in one place",
+    rule: text.inlineTexts,
+    example: { "api/console/a/a.tsx": "export const A = () => <p>Nothing is here.</p>;\n" },
+    finds: "'Nothing is here.' belongs into api/console/texts/",
+  },
+  {
+    name: "texts of the console's islands too",
+    rule: text.inlineTexts,
+    example: { "api/console/a/a-island.ts": 'notice("It is gone.");\n' },
+    finds: "'It is gone.' belongs into api/console/texts/",
+  },
+  {
     name: "service READMEs have their headings",
     rule: text.serviceReadmes,
     example: { "workers/a/README.md": readme.replace("## Calls\n", "") },

@@ -20,6 +20,7 @@ export function mountConsole(face: Face): void {
         name: decodeURIComponent(url.pathname.split("/")[2] ?? ""),
         isPart: request.headers.has("hx-request"),
         path: url.pathname,
+        origin: url.origin,
         nonce,
       });
       return pageResponse(String(html), nonce);

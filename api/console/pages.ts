@@ -3,6 +3,7 @@
 import { chat } from "./chat/chat.tsx";
 import { copilot } from "./copilot/copilot.tsx";
 import { dataset, datasets } from "./datasets/datasets.tsx";
+import { erasures } from "./erasures/erasures.tsx";
 import { home } from "./home/home.tsx";
 import { memory, trace } from "./memory/memory.tsx";
 import { operations, run } from "./operations/operations.tsx";
@@ -25,5 +26,6 @@ export const pages: Readonly<Record<string, Page>> = {
   "/memory/:name": trace,
   "/operations": operations,
   "/operations/:name": run,
+  "/erasures": erasures,
   "/system": system,
 };

@@ -21,6 +21,9 @@ const Service = closed({
   address: t.String(),
   uptime_seconds: t.Optional(t.Number()),
   restarts: t.Optional(t.Integer()),
+  latency_ms: t.Optional(
+    t.Number({ minimum: 0, description: "What it took to say that it is ready, asked by the gateway." }),
+  ),
   last_error: t.Optional(t.String()),
 });
 
@@ -188,11 +191,13 @@ export const gateway = contract("gateway", {
   }),
   system: get("/v1/system", {
     summary:
-      "Every service: state, address, uptime, restarts, last error; what may be taken of memory, and is; and what maintenance did.",
+      "Every service: state, address, uptime, restarts, latency, last error; what may be taken of memory, and is; the disk; and what maintenance did.",
     reply: closed({
       ready: t.Boolean(),
       services: t.Array(Service),
       memory: Memory,
+      /** Of the file system that the data directory is on; absent where it does not say. */
+      disk: t.Optional(closed({ free_bytes: count, total_bytes: count })),
       /** Absent while ingestd does not answer. */
       maintenance: t.Optional(Maintenance),
       /** Erasures that some service has yet to carry out. */

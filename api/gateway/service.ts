@@ -9,7 +9,7 @@ import { openErasures } from "./erasures/erasures.ts";
 import { createMcpDoor } from "./mcp/mcp.ts";
 import type { Mounted } from "./mounted.ts";
 import { createCommands, newestLines } from "./operator/operator.ts";
-import { maintenanceOf, memoryTable, reasonsOf, servicesOf } from "./services/services.ts";
+import { diskOf, maintenanceOf, memoryTable, reasonsOf, servicesOf } from "./services/services.ts";
 
 export async function createGateway(deps: Deps<Mounted>): Promise<Running<Gateway>> {
   const { config, system } = deps;
@@ -36,9 +36,14 @@ export async function createGateway(deps: Deps<Mounted>): Promise<Running<Gatewa
         const [services, maintenance] = await Promise.all([servicesOf(deps), maintenanceOf(deps)]);
         const here = system().map(({ name }) => name);
         const memory = await memoryTable(config, here, peers);
+        const disk = await diskOf(config.data_dir);
         const ready = services.every(({ state }) => state === "ready");
         const erasures_open = erasures.open();
-        return { ready, services, memory, ...(maintenance && { maintenance }), erasures_open };
+        return {
+          ...{ ready, services, memory, erasures_open },
+          ...(disk && { disk }),
+          ...(maintenance && { maintenance }),
+        };
       },
       ...erasures.verbs,
     },

@@ -104,6 +104,28 @@ export const serviceReadmes: Rule = (tree) =>
     return faults;
   });
 
+/** A literal that begins as sentences do, or stands where an element has what people read. */
+const sentence = /(["'`])(\p{Lu}\p{Ll}+(?:[ .…:,](?:(?!\1)[^\n])*)?)\1/gu;
+const shownText =
+  /\b(?:children|label|aria-?label|title|placeholder|heads|empty|says|notice|textContent|alt)"?: \[?\s*(["'`])((?:(?!\1)[^\n])*)\1/giu;
+const keyNames = new Set(["Enter", "Delete", "Escape"]);
+
+/** What people read on the console's pages stands in one place, so that another language is another folder. */
+export const inlineTexts: Rule = (tree) =>
+  under(tree, "api/console/", ".ts")
+    .filter((path) => !path.startsWith("api/console/texts/"))
+    .flatMap((path) => {
+      const loader = path.endsWith("x") ? ("tsx" as const) : ("ts" as const);
+      // As plain calls: elements, comments and types are no literals of their own then.
+      const code = new Bun.Transpiler({ loader }).transformSync(tree.get(path) ?? "");
+      const found = [...code.matchAll(sentence), ...code.matchAll(shownText)].map(
+        ([, , words = ""]) => words,
+      );
+      return found
+        .filter((words) => /\p{L}{2}/u.test(words.replaceAll(/\$\{[^}]*\}?/g, "")) && !keyNames.has(words))
+        .map((words) => `${path}: '${words.slice(0, 60)}' belongs into api/console/texts/`);
+    });
+
 const decisionFolder = "docs/decisions/";
 const decisionIndex = `${decisionFolder}README.md`;
 const decisionFilesMax = 30;

@@ -46,6 +46,7 @@ const assets: ReadonlyMap<string, Asset> = new Map([
   ["format.js", island("../sql/format-island.ts")],
   ["upload.js", island("../upload/upload-island.ts")],
   ["chat.js", island("../chat/chat-island.ts")],
+  ["erase.js", island("../erasures/erase-island.ts")],
   ["home.js", island("../home/progress-island.ts")],
   ["checks.js", island("../system/checks-island.ts")],
   ["memory.js", island("../memory/as-of-island.ts")],

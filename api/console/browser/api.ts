@@ -1,4 +1,5 @@
 /** The API from a page: the browser sends the token's cookie by itself. */
+import { frame as says } from "../texts/texts.ts";
 
 export class ApiError extends Error {
   readonly type: string;
@@ -31,9 +32,10 @@ export async function call(
     ...(signal && { signal }),
   }).catch((cause) => {
     if (signal?.aborted) throw cause;
-    throw new ApiError("offline", "Lakehouse does not answer. Is it running?", "", {});
+    throw new ApiError("offline", says.offline, "", {});
   });
   if (response.ok) return response;
+  if (response.status === 401) throw new ApiError("unauthorized", says.signedOut, "", {});
   throw errorOf(await response.text(), response.status);
 }
 
@@ -43,7 +45,7 @@ export function errorOf(text: string, status: number): ApiError {
     error?: { type: string; message: string; request_id: string; details: unknown };
   };
   if (error) return new ApiError(error.type, error.message, error.request_id, error.details);
-  return new ApiError(String(status), text.slice(0, 500) || `answered ${status}`, "", {});
+  return new ApiError(String(status), text.slice(0, 500) || says.answered(status), "", {});
 }
 
 function safeJson(text: string): unknown {
@@ -76,5 +78,7 @@ export async function* linesOf(response: Response): AsyncIterable<string> {
 
 export const told = (cause: unknown): string =>
   cause instanceof ApiError
-    ? `${cause.message}${cause.requestId ? ` (request ${cause.requestId})` : ""}`
+    ? cause.requestId
+      ? says.failedRequest(cause.message, cause.requestId)
+      : cause.message
     : String(cause);

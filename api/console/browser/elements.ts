@@ -1,4 +1,5 @@
 /** Elements of a page whose text stays text. */
+import { frame } from "../texts/texts.ts";
 
 /** An element with its children; text stays text. */
 export function element<N extends keyof HTMLElementTagNameMap>(
@@ -41,24 +42,31 @@ export const byId = <E extends HTMLElement = HTMLElement>(id: string): E => docu
 
 /** Tells what happened for some seconds, or until it is closed. */
 export function notice(text: string, isFailure = false): void {
-  const close = element("button", { type: "button", ariaLabel: "Close", textContent: "×" });
+  const close = element("button", { type: "button", ariaLabel: frame.close, textContent: "×" });
   const made = element("p", { className: isFailure ? "failure" : "note" }, text, close);
   close.onclick = () => made.remove();
   byId("notices").append(made);
   if (!isFailure) setTimeout(() => made.remove(), 6000);
 }
 
+/** Into the clipboard, and says so. */
+export const copied = (text: string): void =>
+  void navigator.clipboard.writeText(text).then(
+    () => notice(frame.copied),
+    (cause) => notice(String(cause), true),
+  );
+
 /** Asks in a dialog; whoever closes it otherwise says no. */
 export function confirmed(says: string, does: string): Promise<boolean> {
   const yes = element("button", { value: "yes", className: "danger", textContent: does });
-  const no = element("button", { value: "", textContent: "Cancel", autofocus: true });
+  const no = element("button", { value: "", textContent: frame.cancel, autofocus: true });
   const form = element(
     "form",
     { method: "dialog" },
     element("p", {}, says),
     element("p", { className: "row" }, no, yes),
   );
-  const dialog = element("dialog", { ariaLabel: "Are you sure?" }, form);
+  const dialog = element("dialog", { ariaLabel: frame.areYouSure }, form);
   document.body.append(dialog);
   dialog.showModal();
   return new Promise((resolve) => {

@@ -1,17 +1,18 @@
 /** What every page can do: requests by buttons and forms, asking first where that is due; and going places by keyboard. */
 import "htmx.org/dist/htmx.esm.js";
+import { frame } from "../texts/texts.ts";
 import { call, told } from "./api.ts";
-import { byId, confirmed, element, filled, notice } from "./elements.ts";
+import { byId, confirmed, copied, element, filled, notice } from "./elements.ts";
 
 async function act(button: HTMLButtonElement): Promise<void> {
   const { method = "POST", path = "", body, says, to, notice: said } = button.dataset;
-  if (says && !(await confirmed(says, button.textContent ?? "Do it"))) return;
+  if (says && !(await confirmed(says, button.textContent ?? frame.doIt))) return;
   await sending(button, async () => {
     const response = await call(method, path, body === undefined ? {} : { body: JSON.parse(body) });
     if (said !== undefined) notice(filled(said, await response.json()));
     else if (to !== undefined) location.assign(to);
     else if (says) location.reload();
-    else notice("Done.");
+    else notice(frame.done);
   });
 }
 
@@ -27,7 +28,7 @@ async function sending(button: HTMLButtonElement | null, work: () => Promise<voi
 }
 
 /** Fields become the body; those whose names end with [] become lists, those with `data-json` what their JSON says. */
-function bodyOf(form: HTMLFormElement, submitter: HTMLElement | null): Record<string, unknown> {
+function bodyOf(form: HTMLFormElement): Record<string, unknown> {
   const body: Record<string, unknown> = {};
   for (const [name, value] of new FormData(form)) {
     const field = form.elements.namedItem(name);
@@ -37,8 +38,6 @@ function bodyOf(form: HTMLFormElement, submitter: HTMLElement | null): Record<st
       body[name] = jsonOf(name, String(value));
     else if (value !== "" || (field as HTMLInputElement).required) body[name] = value;
   }
-  // A button of its own kind says `true` to one field more.
-  if (submitter instanceof HTMLButtonElement && submitter.name !== "") body[submitter.name] = true;
   return body;
 }
 
@@ -46,29 +45,21 @@ function jsonOf(name: string, text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (cause) {
-    throw new Error(`${name} is no JSON: ${(cause as Error).message}`);
+    throw new Error(frame.noJson(name, (cause as Error).message));
   }
 }
 
-/**
- * Sends a form's fields. `data-says` is asked before; then `data-to` is opened, or the page again, where `data-notice` is
- * told. A button with a `data-notice` of its own only tells that, and the page stays.
- */
+/** Sends a form's fields. `data-says` is asked before; then `data-to` is opened, or the page again, where `data-notice` is told. */
 async function submit(form: HTMLFormElement, submitter: HTMLElement | null): Promise<void> {
   // A field named `dataset` would stand before the property.
   const of = (name: string) => form.getAttribute(`data-${name}`);
   const [method = "POST", path = ""] = (of("call") ?? "").split(" ");
-  const stays = submitter?.dataset.notice;
   const says = of("says");
-  const does = submitter?.textContent ?? "Do it";
-  if (says !== null && stays === undefined && !(await confirmed(says, does))) return;
+  const does = submitter?.textContent ?? frame.doIt;
+  if (says !== null && !(await confirmed(says, does))) return;
   await sending(submitter as HTMLButtonElement | null, async () => {
-    const response = await call(method, path, { body: bodyOf(form, submitter) });
+    const response = await call(method, path, { body: bodyOf(form) });
     const answer = (await response.json()) as Record<string, unknown>;
-    if (stays !== undefined) {
-      notice(filled(stays, answer));
-      return;
-    }
     if (answer.job_id !== undefined) await ended(`/v1/matrix/jobs/${answer.job_id}`);
     const said = of("notice");
     if (said !== null) sessionStorage.setItem(noticeKey, filled(said, answer));
@@ -84,13 +75,13 @@ sessionStorage.removeItem(noticeKey);
 
 /** Waits for a job's last event. Throws when it failed. */
 function ended(job: string): Promise<void> {
-  notice("It is being built.");
+  notice(frame.isBuilt);
   return new Promise((resolve, reject) => {
     const events = new EventSource(`${job}/events`);
     const over = (failed: boolean) => (event: Event) => {
       events.close();
       const { error } = JSON.parse((event as MessageEvent).data ?? "{}") as { error?: { message: string } };
-      if (failed) reject(new Error(error?.message ?? "the job failed"));
+      if (failed) reject(new Error(error?.message ?? frame.jobFailed));
       else resolve();
     };
     events.addEventListener("done", over(false));
@@ -110,6 +101,7 @@ document.addEventListener("click", (event) => {
   const button = (event.target as Element).closest("button");
   if (button?.dataset.path) void act(button);
   else if (button?.dataset.sample) void loadSample(button);
+  else if (button?.dataset.copy) copied(button.dataset.copy);
 });
 document.addEventListener("submit", (event) => {
   const form = event.target as HTMLFormElement;
@@ -120,31 +112,36 @@ document.addEventListener("submit", (event) => {
 document.addEventListener("htmx:responseError", (event) => {
   const { xhr } = (event as CustomEvent<{ xhr: XMLHttpRequest }>).detail;
   const words = new DOMParser().parseFromString(xhr.responseText, "text/html").querySelector("[role=alert]");
-  notice(words?.textContent ?? `answered ${xhr.status}`, true);
+  notice(words?.textContent ?? frame.answered(xhr.status), true);
 });
 
 // Offline: told once, until an answer comes again.
 let isOffline = false;
 document.addEventListener("htmx:sendError", () => {
-  if (!isOffline) notice("Lakehouse does not answer; the page tries again.", true);
+  if (!isOffline) notice(frame.triesAgain, true);
   isOffline = true;
 });
 document.addEventListener("htmx:afterOnLoad", (event) => {
   (event.target as Element).setAttribute("data-loaded", "");
-  if (isOffline) notice("Lakehouse answers again.");
+  if (isOffline) notice(frame.online);
   isOffline = false;
 });
+
+const listed = {
+  datasets: "/v1/catalog/list?page_size=1000",
+  views: "/v1/catalog/views?page_size=1000",
+};
 
 /** Pages and datasets by a few letters. */
 async function openPalette(): Promise<void> {
   const input = element("input", {
     type: "search",
-    ariaLabel: "Go to",
-    placeholder: "A page or a dataset",
+    ariaLabel: frame.goTo,
+    placeholder: frame.goToHelp,
     autofocus: true,
   });
-  const list = element("ul", { role: "listbox", ariaLabel: "Places" });
-  const dialog = element("dialog", { className: "palette", ariaLabel: "Go to" }, input, list);
+  const list = element("ul", { role: "listbox", ariaLabel: frame.goToPlaces });
+  const dialog = element("dialog", { className: "palette", ariaLabel: frame.goTo }, input, list);
   const links = [...document.querySelectorAll<HTMLAnchorElement>("nav a")];
   const places = links.map((link) => ({ title: link.textContent ?? "", to: link.pathname }));
   const show = () => {
@@ -168,21 +165,20 @@ async function openPalette(): Promise<void> {
   document.body.append(dialog);
   dialog.showModal();
   show();
-  type Named = { name: string }[];
-  const lists = await Promise.all([
-    call("GET", "/v1/catalog/list?page_size=1000"),
-    call("GET", "/v1/catalog/views?page_size=1000"),
-  ]);
-  const [{ datasets = [] } = {}, { views = [] } = {}] = (await Promise.all(
-    lists.map((each) => each.json()),
-  )) as { datasets?: Named; views?: Named }[];
-  places.push(...[...datasets, ...views].map(({ name }) => ({ title: name, to: `/datasets/${name}` })));
-  show();
+  for (const [kind, first] of Object.entries(listed))
+    for (let path: string | undefined = first; path !== undefined && dialog.open; ) {
+      const page = (await (await call("GET", path)).json()) as Record<string, { name: string }[]>;
+      places.push(...(page[kind] ?? []).map(({ name }) => ({ title: name, to: `/datasets/${name}` })));
+      show();
+      const token = page.next_page_token as unknown as string | undefined;
+      path = token && `${first}&page_token=${encodeURIComponent(token)}`;
+    }
 }
 
-byId("palette-open").addEventListener("click", () => void openPalette());
+const opensPalette = () => void openPalette().catch((cause) => notice(told(cause), true));
+byId("palette-open").addEventListener("click", opensPalette);
 document.addEventListener("keydown", (event) => {
   if (!(event.ctrlKey || event.metaKey) || event.key !== "k") return;
   event.preventDefault();
-  if (!document.querySelector("dialog.palette")) void openPalette();
+  if (!document.querySelector("dialog.palette")) opensPalette();
 });

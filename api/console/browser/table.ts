@@ -1,22 +1,20 @@
-/** A grid of many rows: only those in sight are in the page. */
-import { element, notice } from "./elements.ts";
+/** A result as a grid of rows, and what can be taken along of it. */
+import { frame as says } from "../texts/texts.ts";
+import { copied, element } from "./elements.ts";
+import { type Cells, Grid, rowHeight } from "./grid.ts";
 
 export interface Rows {
   columns: readonly { name: string; type: string }[];
   rows: readonly Record<string, unknown>[];
 }
 
-/** In pixels, as the style sheet has it. */
-const rowHeight = 28;
-/** Rows beyond those in sight. */
-const spare = 10;
-/** No browser makes an element higher than about this. */
-const heightMax = 15_000_000;
-/** Rows whose texts say how wide a column is. */
-const measuredRows = 50;
+/** Rows and digits that say how wide a column is, and its least and most, in characters. */
+const [measuredRows, measuredDigits] = [50, 100];
 const [narrowest, widest] = [6, 40];
-/** Characters of a value that are shown when one points at it. */
-const titleMax = 2000;
+/** Characters of a value that are in its cell, and that are shown when one points at it. */
+const [cellMax, titleMax] = [200, 2000];
+/** The most rows that are in sight at once, and pixels of a scroll bar. */
+const [rowsSeen, scrollBarPx] = [14, 18];
 
 const textOf = (value: unknown): string =>
   value === null || value === undefined
@@ -24,112 +22,74 @@ const textOf = (value: unknown): string =>
     : typeof value === "object"
       ? JSON.stringify(value)
       : String(value);
+const cut = (text: string, max: number): string => (text.length > max ? `${text.slice(0, max)}…` : text);
 
 /** Whether a type of SQL has numbers. */
 export const isNumber = (type: string): boolean =>
   /^(U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|DECIMAL.*|DOUBLE|FLOAT)$/.test(type);
 
 /** As wide as what the first rows hold. */
-function templateOf({ columns, rows }: Rows): string {
-  const widths = columns.map(({ name, type }) => {
-    const longest = rows
-      .slice(0, measuredRows)
-      .reduce((max, row) => Math.max(max, textOf(row[name]).length), name.length + type.length + 1);
-    return `${Math.min(widest, Math.max(narrowest, longest)) + 2}ch`;
-  });
-  return widths.join(" ");
+function cellsOf({ columns, rows }: Rows, characterPx: number): Cells {
+  const measured = rows.slice(0, measuredRows);
+  return {
+    rows: rows.length,
+    columns: columns.map(({ name, type }) => {
+      const longest = measured.reduce(
+        (max, row) => Math.max(max, textOf(row[name]).length),
+        name.length + type.length + 1,
+      );
+      const characters = Math.min(widest, Math.max(narrowest, longest)) + 3;
+      const head = () => [
+        element("strong", { title: name }, cut(name, cellMax)),
+        element("small", {}, ` ${type}`),
+      ];
+      return { widthPx: Math.ceil(characters * characterPx), isNumber: isNumber(type), head };
+    }),
+    textAt: (row, column) => {
+      const value = rows[row]?.[columns[column]?.name ?? ""];
+      return value === null || value === undefined ? null : cut(textOf(value), cellMax);
+    },
+  };
 }
 
-const headOf = ({ columns }: Rows): HTMLElement[] =>
-  columns.map(({ name, type }) =>
-    element(
-      "div",
-      { role: "columnheader", title: type },
-      element("strong", {}, name),
-      element("small", {}, ` ${type}`),
-    ),
-  );
-
-function cellOf(row: Record<string, unknown>, { name, type }: Rows["columns"][number]): HTMLElement {
-  const value = row[name];
-  const isNull = value === null || value === undefined;
-  return element("div", {
-    role: "cell",
-    className: isNull ? "null" : isNumber(type) ? "number" : "",
-    textContent: isNull ? "NULL" : textOf(value),
-    title: textOf(value).slice(0, titleMax),
-  });
-}
-
-/** The rows to draw and where the first of them is; of too many, scrolling goes through all in larger steps. */
-function inSight(view: HTMLElement, { count, height }: { count: number; height: number }) {
-  const seen = Math.ceil(view.clientHeight / rowHeight) + spare;
-  const isScaled = count * rowHeight > heightMax;
-  const share = height > view.clientHeight ? view.scrollTop / (height - view.clientHeight) : 0;
-  const first = isScaled
-    ? Math.round(Math.min(1, share) * Math.max(0, count - seen + spare))
-    : Math.floor(view.scrollTop / rowHeight);
-  const from = Math.max(0, first - spare);
-  const top = isScaled ? view.scrollTop - (first - from) * rowHeight : from * rowHeight;
-  return { from, to: Math.min(count, first + seen), top };
+/** How wide a digit is in the element's font. */
+function characterWidth(place: HTMLElement): number {
+  const probe = element("span", { textContent: "0".repeat(measuredDigits) });
+  place.replaceChildren(probe);
+  // Nothing is measured where the place is not shown.
+  return probe.getBoundingClientRect().width / measuredDigits || rowHeight / 3;
 }
 
 /** Shows the rows in the place of whatever the element holds. */
 export function showGrid(place: HTMLElement, all: Rows): void {
   const { columns, rows } = all;
-  const template = templateOf(all);
-  const line = (cells: HTMLElement[]) => {
-    const made = element("div", { className: "line", role: "row" }, ...cells);
-    made.style.gridTemplateColumns = template;
-    return made;
-  };
-  const head = line(headOf(all));
-  head.classList.add("head");
-  const body = element("div", { className: "rows", role: "rowgroup" });
-  const view = element(
-    "div",
-    { className: "view", role: "table", tabIndex: 0 },
-    element("div", { role: "rowgroup", className: "heads" }, head),
-    body,
-  );
-  view.setAttribute("aria-rowcount", String(rows.length + 1));
-  view.setAttribute("aria-label", place.dataset.label ?? "Rows");
-  const height = Math.min(heightMax, rows.length * rowHeight);
-  body.style.height = `${height}px`;
-  let shown = "";
-  const draw = () => {
-    const { from, to, top } = inSight(view, { count: rows.length, height });
-    if (shown === `${from}-${to}`) return;
-    shown = `${from}-${to}`;
-    body.replaceChildren(
-      ...rows.slice(from, to).map((row, at) => {
-        const made = line(columns.map((column) => cellOf(row, column)));
-        made.style.transform = `translateY(${top + at * rowHeight}px)`;
-        made.setAttribute("aria-rowindex", String(from + at + 2));
-        return made;
-      }),
-    );
-  };
-  view.onscroll = () => requestAnimationFrame(draw);
+  const cells = cellsOf(all, characterWidth(place));
+  const view = element("div", { className: "view", role: "table", tabIndex: 0 });
+  view.ariaRowCount = String(rows.length + 1);
+  view.ariaColCount = String(columns.length);
+  view.ariaLabel = place.dataset.label ?? says.rows;
+  view.style.height = `${(Math.min(rowsSeen, rows.length) + 1) * rowHeight + scrollBarPx}px`;
   place.replaceChildren(
     view,
     element(
       "p",
       { className: "row" },
-      copying("CSV", () => asCsv(all)),
-      copying("Markdown", () => asMarkdown(all)),
+      copying(says.csv, () => asCsv(all)),
+      copying(says.markdown, () => asMarkdown(all)),
     ),
   );
-  draw();
+  const grid = new Grid(view, cells);
+  view.onmouseover = ({ target }) => {
+    const at = grid.placeOf(target as Element);
+    if (!at) return;
+    const value = rows[at.row]?.[columns[at.column]?.name ?? ""];
+    (target as HTMLElement).title = cut(textOf(value), titleMax);
+  };
 }
 
 function copying(name: string, write: () => string): HTMLElement {
-  const button = element("button", { type: "button", textContent: `Copy as ${name}` });
-  button.onclick = () =>
-    void navigator.clipboard.writeText(write()).then(
-      () => notice("The rows are in the clipboard."),
-      (cause) => notice(String(cause), true),
-    );
+  const button = element("button", { type: "button", textContent: says.copyAs(name) });
+  button.onclick = () => copied(write());
   return button;
 }
 

@@ -1,5 +1,6 @@
 /** Chat: turns that stream, and what they rely on. */
 import { byId, call, element, told } from "../browser/browser.ts";
+import { rowAddress } from "../hits/hits.ts";
 import { chat as says } from "../texts/texts.ts";
 import { streamed } from "./stream.ts";
 import { resultOf, type ToolCall, toolsOf } from "./tools.ts";
@@ -16,6 +17,8 @@ const messages: { role: string; content: string }[] = [];
 let running: AbortController | undefined;
 /** Rows that an answer may rely on. */
 const hitsAsked = 5;
+/** Characters of one that are shown. */
+const shownMax = 1000;
 
 stop.onclick = () => running?.abort();
 form.onsubmit = (event) => {
@@ -67,11 +70,8 @@ const sourcesOf = (hits: readonly Hit[]): HTMLElement =>
         element(
           "li",
           {},
-          element("a", {
-            href: `/search?corpus=${encodeURIComponent(corpus)}&q=${encodeURIComponent(text.slice(0, 100))}`,
-            textContent: id,
-          }),
-          ` ${text}`,
+          element("a", { href: rowAddress(corpus, id), textContent: id }),
+          ` ${text.slice(0, shownMax)}`,
         ),
       ),
     ),
@@ -115,6 +115,7 @@ async function answered(model: string, { text, hits, turn, answer, signal }: Tur
     used.usd += usage.cost ?? 0;
     if (toolCalls.length === 0) {
       messages.push({ role: "user", content: text }, { role: "assistant", content: said });
+      answer.replaceChildren(...cited(said, hits));
       turn.append(await costOf(model, used));
       return;
     }
@@ -126,6 +127,15 @@ async function answered(model: string, { text, hits, turn, answer, signal }: Tur
     }
   }
   throw new Error(says.tooManyRounds(roundsMax));
+}
+
+/** An answer names rows by their ids in brackets: each that it was given is a link to that row. */
+function cited(text: string, hits: readonly Hit[]): (Node | string)[] {
+  const known = new Map(hits.map(({ id, corpus }) => [`[${id}]`, rowAddress(corpus, id)]));
+  return text.split(/(\[[^\]\n]*\])/).map((part) => {
+    const href = known.get(part);
+    return href === undefined ? part : element("a", { href, textContent: part });
+  });
 }
 
 const mayUseTools = (): boolean => (form.elements.namedItem("tools") as HTMLInputElement).checked;

@@ -54,7 +54,7 @@ export async function resultOf({ function: asked }: ToolCall, signal: AbortSigna
     return shortened(await response.text());
   } catch (cause) {
     if (signal.aborted) throw cause;
-    return `This failed: ${told(cause)}`;
+    return says.toolFailed(told(cause));
   }
 }
 

@@ -3,8 +3,10 @@
 import type { ReplyOf } from "../../../runtime/contract/contract.ts";
 import { ServiceError } from "../../../runtime/errors/errors.ts";
 import type { Matrixd } from "../../../workers/matrixd/contract.ts";
-import { count, Empty, Failure, Layout, type PageContext } from "../parts/parts.ts";
+import { rowAddress } from "../hits/hits.ts";
+import { count, Empty, Failure, Layout, type PageContext, shortened } from "../parts/parts.ts";
 import { orFailure } from "../session/session.ts";
+import { copilot as says } from "../texts/texts.ts";
 import { type Candidate, type Found, findCandidates } from "./candidates.ts";
 import { inWords } from "./job-order.ts";
 
@@ -21,33 +23,34 @@ export async function copilot({ api, query, isPart, path, nonce }: PageContext) 
   if (isPart) return shown;
   if (!corpus)
     return (
-      <Layout title="Co-pilot" at={path} nonce={nonce}>
+      <Layout title={says.title} at={path} nonce={nonce}>
         <Empty>
-          There are no corpora yet. Open a <a href="/datasets">dataset</a> of people and choose “Search it by
-          meaning”.
+          {says.noCorpora}
+          <a href="/datasets">{says.noCorporaLink}</a>
+          {says.noCorporaRest}
         </Empty>
       </Layout>
     );
   return (
-    <Layout title="Co-pilot" at={path} nonce={nonce} islands={["shortlist.js"]}>
-      <p class="note">
-        No model is asked: templates read the order, and search finds the candidates. What you accept or
-        reject is remembered, and moves who is found next time.
-      </p>
-      <form id="order" class="row" hx-get="/copilot" hx-target="#candidates" action="/copilot">
+    <Layout title={says.title} at={path} nonce={nonce} islands={["shortlist.js"]}>
+      <p class="note">{says.help}</p>
+      <form
+        id="order"
+        class="row"
+        hx-get="/copilot"
+        hx-target="#candidates"
+        hx-push-url="true"
+        action="/copilot"
+        autocomplete="off"
+      >
         <label class="grow">
-          The job order, in your words{" "}
-          <textarea
-            name="order"
-            rows={3}
-            required
-            placeholder="2 forklift operators near Chicago, OSHA 10, under $30, from 2026-12-15"
-          >
+          {says.order}{" "}
+          <textarea name="order" rows={3} required placeholder={says.orderExample}>
             {order}
           </textarea>
         </label>
         <label>
-          Among{" "}
+          {says.among}{" "}
           <select name="corpus">
             {corpora.map(({ name }) => (
               <option value={name} selected={name === corpus.name}>
@@ -57,19 +60,19 @@ export async function copilot({ api, query, isPart, path, nonce }: PageContext) 
           </select>
         </label>
         <button type="submit" class="primary">
-          Find candidates
+          {says.find}
         </button>
       </form>
       <div id="candidates" aria-live="polite">
         {shown}
       </div>
       <section aria-labelledby="shortlist-title">
-        <h2 id="shortlist-title">Shortlist</h2>
+        <h2 id="shortlist-title">{says.shortlist}</h2>
         <p id="shortlist" class="empty">
-          Nobody is accepted yet.
+          {says.nobodyAccepted}
         </p>
         <button type="button" id="shortlist-csv" disabled>
-          Download as CSV
+          {says.download}
         </button>
       </section>
     </Layout>
@@ -90,13 +93,10 @@ const Candidates = ({
   return (
     <>
       {requirements.length === 0 ? (
-        <p class="note">
-          No requirement was recognized in the order: its words alone were searched. Name a place, a
-          certificate, a rate or a date as the rows have them.
-        </p>
+        <p class="note">{says.nothingRecognized}</p>
       ) : (
         <fieldset>
-          <legend>What the order asks for (ticked: nobody without it)</legend>
+          <legend>{says.asked}</legend>
           {requirements.map((each) => (
             <label>
               <input
@@ -116,12 +116,9 @@ const Candidates = ({
         </fieldset>
       )}
       {candidates.length === 0 ? (
-        <Empty>Nobody is like that. Untick what need not be.</Empty>
+        <Empty>{says.nobody}</Empty>
       ) : (
-        <p class="quiet">
-          {count(candidates.length)} candidates{wanted === undefined ? "" : `; ${wanted} wanted`}, the best
-          first: by how much of the order they meet, then by likeness.
-        </p>
+        <p class="quiet">{says.candidates(count(candidates.length), wanted)}</p>
       )}
       <ol class="hits">
         {candidates.map((each) => (
@@ -132,38 +129,33 @@ const Candidates = ({
   );
 };
 
-const marks = new Map<boolean | undefined, string>([
-  [true, "meets"],
-  [false, "lacks"],
-  [undefined, "does not say"],
-]);
+const marked = (words: string, met: boolean | undefined): string =>
+  met === undefined ? says.doesNotSay(words) : met ? says.meets(words) : says.lacks(words);
 
 const Card = ({ candidate, order, corpus }: { candidate: Candidate; order: string; corpus: string }) => {
   const { id, text, facts, reasons, km, score, rejected, playbooks } = candidate;
   return (
     <li data-candidate={JSON.stringify({ id, corpus, order, score, facts, reasons, playbooks, km })}>
       <p>
-        <strong>{String(facts.name ?? facts.full_name ?? id)}</strong> {text}
+        <a href={rowAddress(corpus, id)}>{String(facts.name ?? facts.full_name ?? id)}</a> {shortened(text)}
       </p>
       <ul class="reasons">
         {reasons.map(({ words, met }) => (
-          <li
-            class={met === true ? "good" : met === false ? "bad" : "quiet"}
-          >{`${marks.get(met)} ${words}`}</li>
+          <li class={met === true ? "good" : met === false ? "bad" : "quiet"}>{marked(words, met)}</li>
         ))}
-        {km !== undefined && <li class="quiet">{`${km} km away`}</li>}
-        <li class="quiet">{`likeness ${score.toPrecision(3)}`}</li>
+        {km !== undefined && <li class="quiet">{says.away(km)}</li>}
+        <li class="quiet">{says.likeness(score.toPrecision(3))}</li>
         {playbooks.map(({ because }) => (
-          <li class="quiet">{`worked before: ${because}`}</li>
+          <li class="quiet">{says.workedBefore(because)}</li>
         ))}
-        {rejected && <li class="bad">was rejected for this order</li>}
+        {rejected && <li class="bad">{says.wasRejected}</li>}
       </ul>
       <p class="row">
         <button type="button" data-decide="accept">
-          Accept
+          {says.accept}
         </button>
         <button type="button" data-decide="reject">
-          Reject
+          {says.reject}
         </button>
       </p>
     </li>

@@ -1,5 +1,7 @@
 /** A job order in words, read by templates: what it asks of a candidate, by the columns that could say so. */
 
+import { copilot as words } from "../texts/texts.ts";
+
 export interface Known {
   name: string;
   type: string;
@@ -87,11 +89,11 @@ function wantedIn(text: string): number | undefined {
 /** A requirement in words. */
 export function inWords(requirement: Requirement): string {
   const { kind, column } = requirement;
-  if (kind === "value") return `${column}: ${requirement.value}`;
-  if (kind === "most") return `${column} at most ${requirement.limit}`;
-  if (kind === "least") return `${column} at least ${requirement.limit}`;
-  if (kind === "until") return `${column} by ${requirement.date}`;
-  return `within ${requirement.km} km of ${requirement.value}`;
+  if (kind === "value") return words.value(column, requirement.value);
+  if (kind === "most") return words.most(column, requirement.limit);
+  if (kind === "least") return words.least(column, requirement.limit);
+  if (kind === "until") return words.until(column, requirement.date);
+  return words.near(requirement.km, requirement.value);
 }
 
 /** Whether a row meets it; undefined where the row says nothing of it. `km`: how far it is from what was asked for. */

@@ -1,5 +1,7 @@
 /** Accepting and rejecting candidates: both are remembered, and who is accepted can be taken along as CSV. */
 import { byId, call, element, notice, told } from "../browser/browser.ts";
+import { rejection } from "../hits/hits.ts";
+import { copilot as says } from "../texts/texts.ts";
 
 interface Candidate {
   id: string;
@@ -12,7 +14,10 @@ interface Candidate {
   playbooks: { playbook_id: string }[];
 }
 
-const accepted = new Map<string, Candidate>();
+/** A window's own: it is there again after a look at somebody's row. */
+const key = "lakehouse.shortlist";
+const accepted = new Map<string, Candidate>(kept());
+show();
 
 document.addEventListener("click", (event) => {
   const button = (event.target as Element).closest<HTMLButtonElement>("button[data-decide]");
@@ -25,7 +30,7 @@ async function decide(button: HTMLButtonElement, card: HTMLElement): Promise<voi
   const isAccepted = button.dataset.decide === "accept";
   button.disabled = true;
   try {
-    await (isAccepted ? learn(candidate, 1, ["accepted"]) : unlearn(candidate));
+    await (isAccepted ? learn(candidate) : unlearn(candidate));
   } catch (cause) {
     button.disabled = false;
     notice(told(cause), true);
@@ -33,6 +38,7 @@ async function decide(button: HTMLButtonElement, card: HTMLElement): Promise<voi
   }
   if (isAccepted) accepted.set(candidate.id, candidate);
   else accepted.delete(candidate.id);
+  sessionStorage.setItem(key, JSON.stringify([...accepted]));
   card.classList.toggle("accepted", isAccepted);
   card.classList.toggle("rejected", !isAccepted);
   for (const each of card.querySelectorAll<HTMLButtonElement>("button[data-decide]"))
@@ -40,21 +46,26 @@ async function decide(button: HTMLButtonElement, card: HTMLElement): Promise<voi
   show();
 }
 
-const learn = ({ order, id, corpus }: Candidate, score: number, tags: string[]) =>
+const learn = ({ order, id, corpus }: Candidate) =>
   call("POST", "/v1/matrix/playbooks/record", {
-    body: { query_text: order, answer_id: id, corpus, score, tags },
+    body: { query_text: order, answer_id: id, corpus, score: 1, tags: ["accepted"] },
   });
 
-/** What spoke for it counts as misleading; that it was rejected is remembered, and boosts nobody. */
-async function unlearn(candidate: Candidate): Promise<void> {
-  for (const { playbook_id: id } of candidate.playbooks)
-    await call("POST", `/v1/matrix/playbooks/${encodeURIComponent(id)}/harmful`);
-  await learn(candidate, 0, ["rejected"]);
+const unlearn = ({ order: query, ...hit }: Candidate) =>
+  call("POST", "/v1/matrix/playbooks/delta", { body: rejection({ query, ...hit }) });
+
+function kept(): [string, Candidate][] {
+  try {
+    return JSON.parse(sessionStorage.getItem(key) ?? "[]") as [string, Candidate][];
+  } catch {
+    // What cannot be read is as good as nothing: the next one who is accepted writes it anew.
+    return [];
+  }
 }
 
 function show(): void {
   const names = [...accepted.values()].map(({ id, facts }) => String(facts.name ?? id));
-  byId("shortlist").textContent = names.length === 0 ? "Nobody is accepted yet." : names.join(", ");
+  byId("shortlist").textContent = names.length === 0 ? says.nobodyAccepted : names.join(", ");
   byId<HTMLButtonElement>("shortlist-csv").disabled = names.length === 0;
 }
 
@@ -67,7 +78,7 @@ byId("shortlist-csv").onclick = () => {
     km,
     reasons.flatMap(({ words, met }) => (met ? [words] : [])).join("; "),
   ]);
-  const head = [...columns, "likeness", "km", "meets"];
+  const head = [...columns, ...says.csvHeads];
   const link = element("a", {
     href: URL.createObjectURL(new Blob([[head, ...lines].map(csvLine).join("")], { type: "text/csv" })),
     download: "shortlist.csv",

@@ -5,6 +5,7 @@ import { fold } from "../../../runtime/sql/sql.ts";
 import type { Catalogd } from "../../../workers/catalogd/contract.ts";
 import type { Queryd } from "../../../workers/queryd/contract.ts";
 import { bytes, count, Layout, type PageContext, since, Table } from "../parts/parts.ts";
+import { datasets as says } from "../texts/texts.ts";
 
 export { dataset } from "./dataset.tsx";
 
@@ -30,8 +31,8 @@ export async function datasets({ api, query, isPart, path, nonce }: PageContext)
   const list = (
     <>
       <Table
-        label="Datasets"
-        heads={["Name", "Rows", "Columns", "Size", "Version", "Changed"]}
+        label={says.title}
+        heads={says.heads}
         rows={found
           .slice(0, shownMax)
           .map((each) => [
@@ -42,15 +43,13 @@ export async function datasets({ api, query, isPart, path, nonce }: PageContext)
             each.version,
             since(each.created_at),
           ])}
-        empty={wanted === "" ? "There are no datasets yet." : "No dataset has such a name."}
+        empty={wanted === "" ? says.none : says.noneNamed}
       />
-      {(found.length > shownMax || token !== undefined) && (
-        <p class="quiet">The first {shownMax} are shown: search for the others.</p>
-      )}
+      {(found.length > shownMax || token !== undefined) && <p class="quiet">{says.firstShown(shownMax)}</p>}
       {foundViews.length > 0 && (
         <Table
-          label="Views"
-          heads={["View", "Columns", "Version", "Changed", ""]}
+          label={says.views}
+          heads={says.viewHeads}
           rows={foundViews.map((each) => [
             <a href={`/datasets/${each.name}`}>{each.name}</a>,
             each.columns.length,
@@ -65,10 +64,10 @@ export async function datasets({ api, query, isPart, path, nonce }: PageContext)
   );
   if (isPart) return list;
   return (
-    <Layout title="Datasets" at={path} nonce={nonce}>
+    <Layout title={says.title} at={path} nonce={nonce}>
       <p class="row">
         <label class="grow">
-          Search{" "}
+          {says.search}{" "}
           <input
             type="search"
             name="q"
@@ -80,7 +79,7 @@ export async function datasets({ api, query, isPart, path, nonce }: PageContext)
           />
         </label>
         <a class="button" href="/upload">
-          Load a file
+          {says.loadFile}
         </a>
       </p>
       <div id="list">{list}</div>

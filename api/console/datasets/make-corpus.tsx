@@ -1,5 +1,9 @@
 /** @jsxImportSource hono/jsx */
 /** The form that makes a corpus of a dataset or a view. */
+import { datasets as says } from "../texts/texts.ts";
+
+/** Columns that filters may ask for. */
+const metadataMax = 100;
 
 interface Source {
   name: string;
@@ -12,15 +16,15 @@ export const MakeCorpus = ({ from: { name, columns } }: { from: Source }) => {
   if (texts.length === 0) return null;
   return (
     <details>
-      <summary>Search it by meaning</summary>
+      <summary>{says.byMeaning}</summary>
       <form class="fields" data-call="POST /v1/matrix/corpora" data-to={`/search?corpus=${name}`}>
         <input type="hidden" name="name" value={name} />
         <input type="hidden" name="dataset" value={name} />
-        {columns.map((column) => (
+        {columns.slice(0, metadataMax).map((column) => (
           <input type="hidden" name="metadata_columns[]" value={column.name} />
         ))}
         <label>
-          Column that tells rows apart{" "}
+          {says.idColumn}{" "}
           <select name="id_column">
             {columns.map((column) => (
               <option value={column.name}>{column.name}</option>
@@ -28,14 +32,14 @@ export const MakeCorpus = ({ from: { name, columns } }: { from: Source }) => {
           </select>
         </label>
         <fieldset>
-          <legend>Texts to search</legend>
+          <legend>{says.texts}</legend>
           {texts.map((column) => (
             <label>
               <input type="checkbox" name="text_columns[]" value={column.name} checked /> {column.name}
             </label>
           ))}
         </fieldset>
-        <button type="submit">Build a corpus</button>
+        <button type="submit">{says.build}</button>
       </form>
     </details>
   );

@@ -6,15 +6,19 @@ import { quoteName } from "../../../runtime/sql/sql.ts";
 import type { Catalogd } from "../../../workers/catalogd/contract.ts";
 import { count, Failure, type PageContext, Table } from "../parts/parts.ts";
 import { orFailure } from "../session/session.ts";
+import { datasets as says } from "../texts/texts.ts";
 
 type Manifest = ReplyOf<Catalogd["endpoints"]["manifest"]>;
 
 /** Rows that are looked at: of more, a sample. */
 const profiledRows = 100_000;
+/** Columns that are looked at once: SUMMARIZE takes seconds for a thousand. */
+const profiledColumns = 100;
 /** Bars of a histogram. */
 const barsMax = 12;
-/** Columns that get one: a dataset of thousands would make a statement of megabytes. */
-const histogramsMax = 50;
+
+/** Characters of the least and the most that are shown. */
+const shownMax = 200;
 
 interface Summary {
   column_name: string;
@@ -33,23 +37,31 @@ export async function profile({ api, name, query }: PageContext) {
     `/v1/catalog/manifest/${encodeURIComponent(name)}?version=${Number(query.get("version"))}`,
   );
   const isSample = manifest.row_count > profiledRows;
-  const sample = `SELECT * FROM ${source}${isSample ? ` USING SAMPLE ${profiledRows}` : ""}`;
-  const rows = await orFailure(api.post<Summary[]>("/v1/sql", { sql: `SUMMARIZE ${sample}` }));
+  const from = Number(query.get("profile"));
+  const columns = manifest.columns.slice(from, from + profiledColumns);
+  const names = columns.map((column) => quoteName(column.name)).join(", ") || "NULL";
+  const sample = `SELECT ${names} FROM ${source}${isSample ? ` USING SAMPLE ${profiledRows}` : ""}`;
+  const next = from + columns.length;
+  const rows = await orFailure(
+    api.post<Summary[]>("/v1/sql", {
+      sql: `SELECT * REPLACE (left(min, ${shownMax}) AS min, left(max, ${shownMax}) AS max) FROM (SUMMARIZE ${sample})`,
+    }),
+  );
   if (rows instanceof ServiceError) return <Failure error={rows} />;
   const bins = await orFailure(binsOf(api, sample, rows));
   return (
     <>
-      {isSample && <p class="quiet">Of a sample of {count(profiledRows)} rows.</p>}
+      {isSample && from === 0 && <p class="quiet">{says.sampled(count(profiledRows))}</p>}
       <Table
-        label="Columns"
-        heads={["Name", "Type", "NULL", "Different", "Least", "Most", "Mean", "How they lie"]}
+        label={says.columns}
+        heads={says.profileHeads}
         rows={rows.map((each) => [
           <code>{each.column_name}</code>,
           <code>{each.column_type}</code>,
           <meter
             value={each.null_percentage ?? 0}
             max={100}
-            aria-label={`NULL in ${each.column_name}: ${each.null_percentage ?? 0} %`}
+            aria-label={says.nullShare(each.column_name, each.null_percentage ?? 0)}
             title={`${each.null_percentage ?? 0} %`}
           />,
           each.approx_unique === null ? "" : `≈ ${count(each.approx_unique)}`,
@@ -58,8 +70,17 @@ export async function profile({ api, name, query }: PageContext) {
           each.avg === null ? "" : each.avg.slice(0, 12),
           bins instanceof ServiceError ? "" : <Histogram of={each} bins={bins.get(each.column_name)} />,
         ])}
-        empty="It has no columns."
+        empty={says.noColumns}
       />
+      {next < manifest.columns.length && (
+        <button
+          type="button"
+          hx-get={`/datasets/${name}?profile=${next}&version=${manifest.version}`}
+          hx-swap="outerHTML"
+        >
+          {says.moreColumns(count(manifest.columns.length - next))}
+        </button>
+      )}
     </>
   );
 }
@@ -72,8 +93,7 @@ async function binsOf(
 ): Promise<Map<string, number[]>> {
   const numeric = columns
     .filter(({ column_type: type }) => /INT|DECIMAL|DOUBLE|FLOAT/.test(type) && !/[[(].*[A-Z]/.test(type))
-    .filter(({ min, max }) => min !== null && Number.isFinite(Number(max) - Number(min)) && min !== max)
-    .slice(0, histogramsMax);
+    .filter(({ min, max }) => min !== null && Number.isFinite(Number(max) - Number(min)) && min !== max);
   if (numeric.length === 0) return new Map();
   const parts = numeric.map(({ column_name: name, min, max }, at) => {
     const [least, width] = [Number(min), (Number(max) - Number(min)) / barsMax];
@@ -102,7 +122,12 @@ const Histogram = ({ of, bins }: { of: Summary; bins: number[] | undefined }) =>
       viewBox={`0 0 ${barsMax} 10`}
       preserveAspectRatio="none"
       role="img"
-      aria-label={`${of.column_name} from ${of.min} to ${of.max}, in ${barsMax} parts: ${bins.join(", ")}`}
+      aria-label={says.histogram(of.column_name, {
+        min: of.min ?? "",
+        max: of.max ?? "",
+        parts: barsMax,
+        counts: bins.join(", "),
+      })}
     >
       {bins.map((n, at) => (
         <rect x={at + 0.05} y={10 - (10 * n) / most} width={0.9} height={(10 * n) / most} />

@@ -6,6 +6,7 @@ import type { Catalogd } from "../../../workers/catalogd/contract.ts";
 import type { Ingestd } from "../../../workers/ingestd/contract.ts";
 import type { Matrixd } from "../../../workers/matrixd/contract.ts";
 import type { Queryd } from "../../../workers/queryd/contract.ts";
+import type { Vectord } from "../../../workers/vectord/contract.ts";
 import type { Gateway } from "../../gateway/contract.ts";
 import {
   bytes,
@@ -21,38 +22,41 @@ import {
   Table,
 } from "../parts/parts.ts";
 import { orFailure } from "../session/session.ts";
+import { home as says } from "../texts/texts.ts";
 
 type System = ReplyOf<Gateway["endpoints"]["system"]>;
 type Datasets = ReplyOf<Catalogd["endpoints"]["list"]>;
 type Corpora = ReplyOf<Matrixd["endpoints"]["corpora"]>;
+type Indexes = ReplyOf<Vectord["endpoints"]["list"]>;
 
 export async function home({ api, isPart, path, nonce }: PageContext) {
   if (isPart) return <Running api={await running(api)} />;
-  const [system, datasets, corpora, now] = await Promise.all([
+  const [system, datasets, corpora, indexes, now] = await Promise.all([
     orFailure(api.get<System>("/v1/system")),
     orFailure(api.get<Datasets>("/v1/catalog/list?page_size=10")),
     orFailure(api.get<Corpora>("/v1/matrix/corpora?page_size=10")),
+    orFailure(api.get<Indexes>("/v1/vectors/index?page_size=10")),
     running(api),
   ]);
   const isNew = !(datasets instanceof ServiceError) && datasets.datasets.length === 0;
   return (
-    <Layout title="Home" at={path} nonce={nonce} islands={["home.js"]}>
+    <Layout title={says.title} at={path} nonce={nonce} islands={["home.js"]}>
       {isNew && <Welcome />}
       {system instanceof ServiceError ? <Failure error={system} /> : <Services system={system} />}
       <section aria-labelledby="now">
-        <h2 id="now">Now</h2>
+        <h2 id="now">{says.now}</h2>
         <div id="running" hx-get="/" hx-trigger="every 2s, ended" hx-swap="innerHTML">
           <Running api={now} />
         </div>
       </section>
       <section aria-labelledby="datasets">
-        <h2 id="datasets">Datasets</h2>
+        <h2 id="datasets">{says.datasets}</h2>
         {datasets instanceof ServiceError ? (
           <Failure error={datasets} />
         ) : (
           <Table
-            label="Datasets"
-            heads={["Name", "Rows", "Size", "Version", "Changed"]}
+            label={says.datasets}
+            heads={says.datasetHeads}
             rows={datasets.datasets.map((each) => [
               <a href={`/datasets/${each.name}`}>{each.name}</a>,
               count(each.row_count),
@@ -60,25 +64,44 @@ export async function home({ api, isPart, path, nonce }: PageContext) {
               each.version,
               since(each.created_at),
             ])}
-            empty="There are no datasets yet."
+            empty={says.noDatasets}
           />
         )}
       </section>
       <section aria-labelledby="corpora">
-        <h2 id="corpora">Corpora</h2>
+        <h2 id="corpora">{says.corpora}</h2>
         {corpora instanceof ServiceError ? (
           <Failure error={corpora} />
         ) : (
           <Table
-            label="Corpora"
-            heads={["Name", "State", "Rows", "Of"]}
+            label={says.corpora}
+            heads={says.corpusHeads}
             rows={corpora.corpora.map((each) => [
               <a href={`/search?corpus=${encodeURIComponent(each.name)}`}>{each.name}</a>,
               <State of={each.state} />,
               count(each.rows),
-              each.dataset ?? "a statement",
+              each.dataset ?? says.ofStatement,
             ])}
-            empty="There are no corpora yet: a dataset's page makes one of its texts."
+            empty={says.noCorpora}
+          />
+        )}
+      </section>
+      <section aria-labelledby="indexes">
+        <h2 id="indexes">{says.indexes}</h2>
+        {indexes instanceof ServiceError ? (
+          <Failure error={indexes} />
+        ) : (
+          <Table
+            label={says.indexes}
+            heads={says.indexHeads}
+            rows={indexes.indexes.map((each) => [
+              each.name,
+              each.engine,
+              count(each.count),
+              count(each.dimension),
+              each.metric,
+            ])}
+            empty={says.noIndexes}
           />
         )}
       </section>
@@ -88,20 +111,19 @@ export async function home({ api, isPart, path, nonce }: PageContext) {
 
 const Welcome = () => (
   <section class="welcome" aria-labelledby="welcome">
-    <h2 id="welcome">Welcome</h2>
-    <p>Nothing is here yet. Load a file of yours, or a sample of thirty workers to look around with.</p>
+    <h2 id="welcome">{says.welcome}</h2>
+    <p>{says.welcomeHelp}</p>
     <ol>
-      <li>Load a file: you see beforehand what each column becomes, and why.</li>
-      <li>Ask it in SQL, and draw the answer with one choice.</li>
-      <li>Choose “Search it by meaning” on its page, and search it in your own words.</li>
-      <li>Give the co-pilot a job order: it names candidates, and why.</li>
+      {says.steps.map((step) => (
+        <li>{step}</li>
+      ))}
     </ol>
     <p class="row">
       <a class="button" href="/upload">
-        Load a file
+        {says.loadFile}
       </a>
       <button type="button" data-sample="/console/assets/workers.csv" data-to="/datasets/workers">
-        Load the sample
+        {says.loadSample}
       </button>
     </p>
   </section>
@@ -111,22 +133,28 @@ const Services = ({ system }: { system: System }) => {
   const { memory, services } = system;
   return (
     <section aria-labelledby="services">
-      <h2 id="services">Services</h2>
+      <h2 id="services">{says.services}</h2>
       <dl class="stats">
-        <Stat label="State">
-          <State of={system.ready ? "ready" : "not ready"} />
+        <Stat label={says.state}>
+          <State of={system.ready ? says.ready : says.notReady} />
         </Stat>
-        <Stat label="Memory">{bytes(memory.resident_bytes)}</Stat>
-        <Stat label="May be taken">{bytes(memory.planned_bytes)}</Stat>
-        <Stat label="Of">{bytes(memory.available_bytes)}</Stat>
+        {system.disk && (
+          <Stat label={says.diskFree}>
+            {says.freeOf(bytes(system.disk.free_bytes), bytes(system.disk.total_bytes))}
+          </Stat>
+        )}
+        <Stat label={says.memory}>{bytes(memory.resident_bytes)}</Stat>
+        <Stat label={says.planned}>{bytes(memory.planned_bytes)}</Stat>
+        <Stat label={says.available}>{bytes(memory.available_bytes)}</Stat>
       </dl>
       <ul class="services">
         {services.map((service) => (
           <li title={service.last_error}>
             <strong>{service.name}</strong> <State of={service.state} />
             <small>
-              {service.uptime_seconds === undefined ? "" : `up ${duration(service.uptime_seconds * 1000)}`}
-              {service.restarts ? `, ${service.restarts} restarts` : ""}
+              {service.uptime_seconds === undefined ? "" : says.up(duration(service.uptime_seconds * 1000))}
+              {service.latency_ms === undefined ? "" : says.answersIn(duration(service.latency_ms))}
+              {service.restarts ? says.restarts(service.restarts) : ""}
             </small>
           </li>
         ))}
@@ -163,16 +191,16 @@ async function running(api: PageContext["api"]): Promise<Work[] | ServiceError> 
   const over = new Set(["done", "failed", "interrupted", "cancelled"]);
   return [
     ...ingests.jobs.map(({ job_id, name, state, started_at: at, progress }) => ({
-      what: "ingest",
+      what: says.ingest,
       name,
       state,
       at,
       progress,
       events: `/v1/ingest/jobs/${job_id}/events`,
     })),
-    ...queries.queries.map(({ sql, state, started_at: at }) => ({ what: "query", name: sql, state, at })),
+    ...queries.queries.map(({ sql, state, started_at: at }) => ({ what: says.query, name: sql, state, at })),
     ...jobs.jobs.map(({ job_id, corpus: name, state, started_at: at, rows_read, rows_total }) => ({
-      what: "corpus",
+      what: says.corpus,
       name,
       state,
       at,
@@ -186,11 +214,11 @@ const Running = ({ api: now }: { api: Work[] | ServiceError }) =>
   now instanceof ServiceError ? (
     <Failure error={now} />
   ) : now.length === 0 ? (
-    <Empty>Nothing runs.</Empty>
+    <Empty>{says.nothingRuns}</Empty>
   ) : (
     <Table
-      label="What runs now"
-      heads={["What", "Name", "State", "Progress", "Began"]}
+      label={says.running}
+      heads={says.runningHeads}
       rows={now.map(({ what, name, state, at, progress, events }) => [
         what,
         <code class="cut">{name}</code>,
@@ -198,7 +226,7 @@ const Running = ({ api: now }: { api: Work[] | ServiceError }) =>
         events === undefined ? (
           ""
         ) : (
-          <progress value={progress} max={1} data-events={events} aria-label={`Progress of ${name}`} />
+          <progress value={progress} max={1} data-events={events} aria-label={says.progressOf(name)} />
         ),
         since(at),
       ])}

@@ -8,8 +8,6 @@ import { Action, count, Failure, Layout, moment, type PageContext, since, Table 
 import { orFailure } from "../session/session.ts";
 import { memory as says } from "../texts/texts.ts";
 
-import { EraseReasons } from "./trace.tsx";
-
 export { trace } from "./trace.tsx";
 
 type Traces = ReplyOf<Pathwayd["endpoints"]["search"]>;
@@ -44,7 +42,8 @@ export async function memory({ api, query, isPart, path, nonce }: PageContext) {
           hx-get="/memory"
           hx-target="#found"
           hx-push-url="true"
-          hx-trigger="submit, change"
+          hx-trigger="submit, change from:#as-of, change from:#ago"
+          autocomplete="off"
           action="/memory"
         >
           <label class="grow">
@@ -69,7 +68,9 @@ export async function memory({ api, query, isPart, path, nonce }: PageContext) {
         <div id="found" aria-live="polite">
           {list}
         </div>
-        <EraseSubject />
+        <p>
+          <a href="/erasures">{says.eraseSubject}</a>
+        </p>
       </section>
       <section aria-labelledby="playbooks">
         <h2 id="playbooks">{says.playbooks}</h2>
@@ -106,32 +107,6 @@ const Found = ({ traces, text, asOf }: { traces: Traces | ServiceError; text: st
       />
     </>
   );
-
-/** Of everything that names someone. */
-const EraseSubject = () => (
-  <details>
-    <summary>{says.eraseSubject}</summary>
-    <p class="quiet">{says.eraseSubjectHelp}</p>
-    <form
-      class="row"
-      data-call="POST /v1/pathway/erase"
-      data-says={says.eraseSubjectSays}
-      data-notice={says.erased}
-      data-to="/memory"
-    >
-      <label>
-        {says.subject} <input name="subject" required minlength={3} maxlength={256} />
-      </label>
-      <EraseReasons />
-      <button type="submit" name="dry_run" value="true" data-notice={says.wouldErase}>
-        {says.look}
-      </button>
-      <button type="submit" class="danger">
-        {says.erase}
-      </button>
-    </form>
-  </details>
-);
 
 const ProfileTable = ({ profiles, active }: Profiles) => (
   <Table

@@ -128,24 +128,17 @@ const Erase = ({ name, chain }: { name: string; chain: readonly string[] }) => (
       data-to="/memory"
     >
       <input type="hidden" name="uids[]" value={name} />
-      <EraseReasons />
+      <label>
+        {says.who} <input name="who" required maxlength={256} />
+      </label>
+      <label class="grow">
+        {says.why} <input name="why" required maxlength={4096} />
+      </label>
       <button type="submit" class="danger">
         {says.erase}
       </button>
     </form>
   </details>
-);
-
-/** Who asks for an erasure, and why. */
-export const EraseReasons = () => (
-  <>
-    <label>
-      {says.who} <input name="who" required maxlength={256} />
-    </label>
-    <label class="grow">
-      {says.why} <input name="why" required maxlength={4096} />
-    </label>
-  </>
 );
 
 const linked = (uid: string | undefined) =>

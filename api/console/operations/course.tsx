@@ -1,60 +1,58 @@
 /** @jsxImportSource hono/jsx */
-/** Latency and cost by the hour, of the operations at hand. */
-import type { Operation } from "../../../workers/observerd/contract.ts";
-import { count, duration, Table } from "../parts/parts.ts";
+/** Latency and cost over time, as observerd counts them in steps of a window. */
+import type { ReplyOf } from "../../../runtime/contract/contract.ts";
+import { ServiceError } from "../../../runtime/errors/errors.ts";
+import type { Observerd } from "../../../workers/observerd/contract.ts";
+import { count, duration, Failure, moment, type PageContext, Table } from "../parts/parts.ts";
+import { orFailure } from "../session/session.ts";
 import { operations as says } from "../texts/texts.ts";
 
-const hourDigits = "2026-11-30T12".length;
+type Stats = ReplyOf<Observerd["endpoints"]["stats"]>;
+type Group = NonNullable<Stats["groups"]>[number];
 
-export const Course = ({ events }: { events: readonly Operation[] }) => {
-  const hours = [...Map.groupBy(events, ({ timestamp }) => timestamp.slice(0, hourDigits))].map(
-    ([hour, those]) => ({ hour, ...summary(those) }),
-  );
-  const slowest = Math.max(...hours.map(({ late }) => late), 1);
+export async function course({ api, query }: PageContext) {
+  const chosen = says.windows.find(([window]) => window === query.get("window")) ?? says.windows[0];
+  const [window, every] = chosen;
+  const stats = await orFailure(api.get<Stats>(`/v1/observer/stats?window=${window}&every=${every}`));
   return (
     <>
-      <p class="quiet">{says.courseHelp(count(events.length))}</p>
-      <Table
-        label={says.course}
-        heads={says.courseHeads}
-        rows={hours.map(({ hour, number, failed, median, late, tokens, usd }) => [
-          `${hour.replace("T", " ")}:00`,
-          count(number),
-          count(failed),
-          duration(median),
-          duration(late),
-          count(tokens),
-          says.usd(usd.toFixed(usd > 0 && usd < 1 ? 4 : 2)),
-          <svg class="bar" viewBox="0 0 100 1" preserveAspectRatio="none" aria-hidden="true">
-            <rect width={(100 * late) / slowest} height="1" class="soft" />
-            <rect width={(100 * median) / slowest} height="1" />
-          </svg>,
-        ])}
-        empty={says.noCourse}
-      />
+      <label>
+        {says.window}{" "}
+        <select name="window" hx-get="/operations?part=course" hx-target="#course" hx-trigger="change">
+          {says.windows.map((each) => (
+            <option value={each[0]} selected={each === chosen}>
+              {each[2]}
+            </option>
+          ))}
+        </select>
+      </label>
+      {stats instanceof ServiceError ? <Failure error={stats} /> : <Steps groups={stats.groups ?? []} />}
+      {!(stats instanceof ServiceError) && stats.more && <p class="quiet">{says.moreSteps}</p>}
     </>
   );
-};
-
-function summary(events: readonly Operation[]) {
-  const took = events.map(({ duration_ms: ms }) => ms).sort((a, b) => a - b);
-  const at = (share: number) => took[Math.min(took.length - 1, Math.floor(share * took.length))] ?? 0;
-  const sum = (...names: string[]) =>
-    events
-      .flatMap(({ attributes = {} }) => names.map((name) => Number(attributes[name] ?? 0)))
-      .filter(Number.isFinite)
-      .reduce((total, value) => total + value, 0);
-  return {
-    number: events.length,
-    failed: events.filter(({ success }) => !success).length,
-    median: at(0.5),
-    late: at(0.95),
-    tokens: sum(
-      "prompt_tokens",
-      "completion_tokens",
-      "gen_ai.usage.input_tokens",
-      "gen_ai.usage.output_tokens",
-    ),
-    usd: sum("cost_usd", "gen_ai.usage.cost"),
-  };
 }
+
+const Steps = ({ groups }: { groups: readonly Group[] }) => {
+  const slowest = Math.max(...groups.map(({ p99_ms }) => p99_ms), 1);
+  return (
+    <Table
+      label={says.course}
+      heads={says.courseHeads}
+      rows={groups.toReversed().map((each) => [
+        moment(each.start ?? ""),
+        count(each.total),
+        count(each.failures),
+        duration(each.p50_ms),
+        duration(each.p90_ms),
+        duration(each.p99_ms),
+        count((each.prompt_tokens ?? 0) + (each.completion_tokens ?? 0)),
+        each.cost_usd === undefined ? "" : says.usd(each.cost_usd.toFixed(each.cost_usd < 1 ? 4 : 2)),
+        <svg class="bar" viewBox="0 0 100 1" preserveAspectRatio="none" aria-hidden="true">
+          <rect width={(100 * each.p99_ms) / slowest} height="1" class="soft" />
+          <rect width={(100 * each.p50_ms) / slowest} height="1" />
+        </svg>,
+      ])}
+      empty={says.noCourse}
+    />
+  );
+};

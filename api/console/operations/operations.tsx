@@ -16,7 +16,7 @@ import {
 } from "../parts/parts.ts";
 import { orFailure } from "../session/session.ts";
 import { operations as says } from "../texts/texts.ts";
-import { Course } from "./course.tsx";
+import { course } from "./course.tsx";
 import { Reviews, type Waiting } from "./reviews.tsx";
 import { type Listed, TrainingSets } from "./sets.tsx";
 
@@ -27,15 +27,15 @@ type Failures = ReplyOf<Observerd["endpoints"]["failures"]>;
 type Loops = ReplyOf<Observerd["endpoints"]["loops"]>;
 type Events = ReplyOf<Observerd["endpoints"]["events"]>;
 
-/** Operations that latency and cost are counted from. */
-const courseMax = 1000;
 const latestMax = 100;
 
-export async function operations({ api, path, nonce }: PageContext) {
+export async function operations(context: PageContext) {
+  const { api, query, path, nonce } = context;
+  if (query.get("part") === "course") return course(context);
   const [stats, { clusters }, { events }, { loops }, waiting, sets] = await Promise.all([
     api.get<Stats>("/v1/observer/stats"),
     api.get<Failures>("/v1/observer/failures?page_size=50"),
-    api.get<Events>(`/v1/observer/events?page_size=${courseMax}`),
+    api.get<Events>(`/v1/observer/events?page_size=${latestMax}`),
     api.get<Loops>("/v1/observer/loops"),
     orFailure(api.get<Waiting>("/v1/observer/reviews/waiting?page_size=10")),
     orFailure(api.get<Listed>("/v1/storage/list?bucket=primary&prefix=distill/&page_size=1000")),
@@ -53,11 +53,11 @@ export async function operations({ api, path, nonce }: PageContext) {
       <h2>{says.reviews}</h2>
       {waiting instanceof ServiceError ? <Failure error={waiting} /> : <Reviews {...waiting} />}
       <h2>{says.course}</h2>
-      <Course events={events} />
+      <div id="course" hx-get="/operations?part=course" hx-trigger="load"></div>
       <h2>{says.alike}</h2>
       <FailureTable clusters={clusters} />
       <h2>{says.latest}</h2>
-      <LatestTable events={events.slice(0, latestMax)} />
+      <LatestTable events={events} />
       <h2>{says.sets}</h2>
       {sets instanceof ServiceError ? <Failure error={sets} /> : <TrainingSets {...sets} />}
       <h2>{says.loops}</h2>

@@ -2,6 +2,7 @@
 /** Small parts that many pages have. */
 import type { Child } from "hono/jsx";
 import type { ServiceError } from "../../../runtime/errors/errors.ts";
+import { frame as says } from "../texts/texts.ts";
 
 /** A table with a heading of each column; `empty` stands where there are no rows. */
 export const Table = ({
@@ -47,7 +48,7 @@ export const Empty = ({ children }: { children?: Child }) => <p class="empty">{c
 export const Failure = ({ error }: { error: ServiceError }) => (
   <p class="failure" role="alert">
     <strong>{error.type}</strong> {error.message}{" "}
-    <small>request {String(Object(error.details).request_id ?? "")}</small>
+    <small>{says.request(String(Object(error.details).request_id ?? ""))}</small>
   </p>
 );
 
@@ -76,7 +77,7 @@ export const Stat = ({ label, children }: { label: string; children?: Child }) =
   </div>
 );
 
-export const Fields = ({ of }: { of: readonly (readonly [string, Child])[] }) => (
+export const Fields = ({ of }: { of: readonly (readonly [Child, Child])[] }) => (
   <dl class="fields">
     {of.map(([name, value]) => (
       <>

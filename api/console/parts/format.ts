@@ -1,7 +1,12 @@
 /** Numbers and times as people read them. */
+import { frame } from "../texts/texts.ts";
 
 const number = new Intl.NumberFormat("en");
 export const count = (value: number): string => number.format(value);
+
+/** A value may have megabytes: of more characters the first are shown. */
+export const shortened = (text: string, max = 1000): string =>
+  text.length > max ? `${text.slice(0, max)}…` : text;
 
 /** `1.4 MB`, by powers of 1000 as disks are sold. */
 export function bytes(value: number): string {
@@ -23,4 +28,4 @@ export function duration(ms: number): string {
 export const moment = (iso: string): string => iso.replace("T", " ").replace(/(\.\d+)?Z$/, "");
 
 export const since = (iso: string, now = Date.now()): string =>
-  `${duration(Math.max(0, now - Date.parse(iso)))} ago`;
+  frame.ago(duration(Math.max(0, now - Date.parse(iso))));

@@ -4,6 +4,7 @@ import type { Child } from "hono/jsx";
 import { bufferedResponse } from "../../../runtime/bodies/bodies.ts";
 import { asset } from "../assets/assets.ts";
 import type { Api } from "../session/session.ts";
+import { frame as says } from "../texts/texts.ts";
 
 export interface PageContext {
   api: Api;
@@ -13,6 +14,8 @@ export interface PageContext {
   /** Asked for by a page that is open, as a part of it. */
   isPart: boolean;
   path: string;
+  /** The address that the page was opened by, without its path. */
+  origin: string;
   /** Of the styles that an editor makes while it runs. */
   nonce: string;
 }
@@ -20,21 +23,13 @@ export interface PageContext {
 /** Answers the page's HTML. */
 export type Page = (context: PageContext) => Promise<unknown>;
 
-const places = [
-  ["/", "Home"],
-  ["/datasets", "Datasets"],
-  ["/upload", "Upload"],
-  ["/sql", "SQL"],
-  ["/search", "Search"],
-  ["/chat", "Chat"],
-  ["/copilot", "Co-pilot"],
-  ["/memory", "Memory"],
-  ["/operations", "Operations"],
-  ["/system", "System"],
-] as const;
-
-/** htmx neither evaluates text nor puts styles into the page: the policy forbids both. */
+/**
+ * htmx neither evaluates text nor puts styles into the page: the policy forbids both. Going back loads the page: what a
+ * browser keeps of it would have no islands, and would outlive an erasure.
+ */
 const htmxConfig = JSON.stringify({
+  historyCacheSize: 0,
+  refreshOnHistoryMiss: true,
   allowEval: false,
   includeIndicatorStyles: false,
   selfRequestsOnly: true,
@@ -60,7 +55,7 @@ export const Layout = ({
     <head>
       <meta charset="utf-8" />
       <meta name="viewport" content="width=device-width, initial-scale=1" />
-      <title>{`${title} · Lakehouse`}</title>
+      <title>{says.titleOf(title)}</title>
       <meta name="htmx-config" content={htmxConfig} />
       <meta name="nonce" content={nonce} />
       <link rel="icon" href="data:," />
@@ -73,21 +68,21 @@ export const Layout = ({
     </head>
     <body>
       <a class="skip" href="#main">
-        To the content
+        {says.toContent}
       </a>
       <header>
         <a class="brand" href="/">
-          Lakehouse
+          {says.product}
         </a>
-        <nav aria-label="Pages">
-          {places.map(([path, name]) => (
+        <nav aria-label={says.pages}>
+          {Object.entries(says.places).map(([path, name]) => (
             <a href={path} aria-current={isWithin(at, path) ? "page" : undefined}>
               {name}
             </a>
           ))}
         </nav>
         <button type="button" id="palette-open" class="quiet" aria-keyshortcuts="Control+K">
-          Go to… <kbd>Ctrl K</kbd>
+          {says.goTo}… <kbd>{says.goToKeys}</kbd>
         </button>
       </header>
       <main id="main" tabindex={-1}>

@@ -62,14 +62,19 @@ export async function filters({ api, query }: PageContext) {
   );
 }
 
+const bounds = [
+  ["min", says.atLeast],
+  ["max", says.atMost],
+] as const;
+
 const Field = ({ column, seen, query }: { column: string; seen: Seen; query: URLSearchParams }) => {
   const isNumber = /^(U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|DECIMAL.*|DOUBLE|FLOAT)$/.test(seen.type ?? "");
   if (isNumber && seen.different > valuesMax)
     return (
       <>
-        {(["min", "max"] as const).map((kind) => (
+        {bounds.map(([kind, words]) => (
           <label>
-            {kind === "min" ? says.atLeast(column) : says.atMost(column)}{" "}
+            {words(column)}{" "}
             <input
               type="number"
               step="any"

@@ -3,11 +3,13 @@
 import type { ReplyOf } from "../../../runtime/contract/contract.ts";
 import { ServiceError } from "../../../runtime/errors/errors.ts";
 import type { Matrixd } from "../../../workers/matrixd/contract.ts";
-import { Action, Empty, Failure, Layout, type PageContext } from "../parts/parts.ts";
+import { rejection, rowAddress } from "../hits/hits.ts";
+import { Action, Empty, Failure, Layout, type PageContext, shortened } from "../parts/parts.ts";
 import { orFailure } from "../session/session.ts";
 import { search as says } from "../texts/texts.ts";
 import { conditionsOf, filters, Pending } from "./filters.tsx";
 import { picture } from "./picture.tsx";
+import { row } from "./row.tsx";
 
 type Corpora = ReplyOf<Matrixd["endpoints"]["corpora"]>["corpora"];
 type Found = ReplyOf<Matrixd["endpoints"]["search"]>;
@@ -16,6 +18,7 @@ export async function search(context: PageContext) {
   const { api, query, isPart, path, nonce } = context;
   if (query.get("part") === "filters") return filters(context);
   if (query.get("part") === "picture") return picture(context);
+  if (query.has("row")) return row(context);
   const text = (query.get("q") ?? "").trim();
   const { corpora } = await api.get<{ corpora: Corpora }>("/v1/matrix/corpora?page_size=1000");
   const chosen = corpora.find(({ name }) => name === query.get("corpus")) ?? corpora[0];
@@ -155,11 +158,11 @@ const Hits = ({ found, text }: { found: Found | ServiceError; text: string }) =>
 const Hit = ({ hit, text }: { hit: Found["hits"][number]; text: string }) => (
   <li>
     <p>
-      <strong>{hit.id}</strong> {hit.text ?? ""}
+      <a href={rowAddress(hit.corpus, hit.id)}>{hit.id}</a> {shortened(hit.text ?? "")}
     </p>
     <p class="quiet">
       {Object.entries(hit.metadata)
-        .map(([name, value]) => `${name}: ${String(value)}`)
+        .map(([name, value]) => `${name}: ${shortened(String(value), 200)}`)
         .join(" · ")}
     </p>
     <details>
@@ -175,12 +178,17 @@ const Hit = ({ hit, text }: { hit: Found["hits"][number]; text: string }) => (
         <p>{because}</p>
       ))}
     </details>
-    <Action
-      method="POST"
-      path="/v1/matrix/playbooks/record"
-      body={{ query_text: text, answer_id: hit.id, corpus: hit.corpus, score: 1 }}
-    >
-      {says.fits}
-    </Action>
+    <p class="row">
+      <Action
+        method="POST"
+        path="/v1/matrix/playbooks/record"
+        body={{ query_text: text, answer_id: hit.id, corpus: hit.corpus, score: 1 }}
+      >
+        {says.fits}
+      </Action>
+      <Action method="POST" path="/v1/matrix/playbooks/delta" body={rejection({ ...hit, query: text })}>
+        {says.fitsNot}
+      </Action>
+    </p>
   </li>
 );

@@ -10,6 +10,7 @@ import {
   ApiError,
   byId,
   call,
+  copied,
   element,
   isNumber,
   notice,
@@ -65,7 +66,7 @@ const view = new EditorView({
     marks.of([]),
     typingOverSelection,
     EditorView.lineWrapping,
-    EditorView.contentAttributes.of({ "aria-label": "SQL" }),
+    EditorView.contentAttributes.of({ "aria-label": says.title }),
     EditorView.updateListener.of((update) => {
       if (!update.docChanged) return;
       tabs.keep(view.state.doc.toString());
@@ -230,10 +231,7 @@ byId("format").onclick = () => void format();
 byId("share").onclick = () => {
   const link = new URL("/sql", location.href);
   link.hash = `sql=${encodeURIComponent(view.state.doc.toString())}`;
-  void navigator.clipboard.writeText(link.href).then(
-    () => notice(says.shared),
-    (cause) => notice(String(cause), true),
-  );
+  copied(link.href);
 };
 byId<HTMLSelectElement>("download").onchange = ({ target }) => {
   const select = target as HTMLSelectElement;

@@ -12,7 +12,7 @@ export async function sql({ path, nonce }: PageContext) {
       <div class="row" id="parameters"></div>
       <p class="row">
         <button type="button" id="run" class="primary" aria-keyshortcuts="Control+Enter">
-          {says.run} <kbd>Ctrl Enter</kbd>
+          {says.run} <kbd>{says.runKeys}</kbd>
         </button>
         <button type="button" id="cancel" disabled>
           {says.cancel}

@@ -22,6 +22,7 @@ export const chat = {
   tokens: (prompt: string, completion: string) => `${prompt} tokens read, ${completion} written`,
   cost: (usd: string) => `, $${usd}`,
   spent: (provider: string, usd: string) => `; ${provider} has cost $${usd} today`,
+  toolFailed: (why: string) => `This failed: ${why}`,
   searchTool:
     "Finds rows of a corpus by meaning and words. Answers with ids, texts and metadata, the best first.",
   sqlTool:

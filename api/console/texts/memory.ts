@@ -49,15 +49,8 @@ export const memory = {
   eraseSays: (uids: readonly string[]) =>
     `${uids.length === 1 ? "One trace is" : `${uids.length} traces are`} erased for good, with all they ever were: ${uids.join(", ")}. Nothing brings them back.`,
   eraseSubject: "Erase what names someone",
-  eraseSubjectHelp:
-    "Every trace that ever named it: in its name, tags, scope, content or reasons, found as whole words in any case. Look first.",
-  eraseSubjectSays:
-    "Every trace that ever named it is erased for good, with all of its chain. Nothing brings them back.",
-  subject: "Whom or what",
   who: "Who asks for it",
   why: "Why",
-  look: "Look first",
-  wouldErase: "{erased} traces would go: {uids}",
   erased: "{erased} traces are erased.",
   erasedBy: (who: string, why: string) => `by ${who}: ${why}`,
   history: "History",

@@ -23,6 +23,12 @@ export const search = {
   hits: (number: number, ms: number) => `${number} hits in ${ms} ms`,
   why: "Why it is here",
   fits: "This fits",
+  fitsNot: "This does not fit",
+  rowTitle: (corpus: string, id: string) => `${id} of ${corpus}`,
+  noRow: (id: string) => `The rows of its source have no ${id} any more.`,
+  openDataset: (name: string) => `Open ${name}`,
+  openOriginal: "Open the document",
+  searchCorpus: (name: string) => `Search ${name}`,
   picture: "A picture of it",
   pictureHelp: (shown: string, all: string, dimension: number, share: string) =>
     `${shown} of ${all} rows, each a point where its meaning is: of ${dimension} numbers the two directions in which they differ most (PCA), ${share} of all difference. Points beside each other are alike.`,

@@ -1,7 +1,8 @@
 /** Uploads: each file is looked at, its types may be changed, and it is loaded with progress. */
 import { byId, call, element, told } from "../browser/browser.ts";
+import { frame, upload as says } from "../texts/texts.ts";
 import { isDocument, offerDocument } from "./documents.ts";
-import { send } from "./sending.ts";
+import { failureOf, send } from "./sending.ts";
 
 interface Preview {
   format: string;
@@ -16,6 +17,13 @@ interface Preview {
 
 /** Bytes of a file that are looked at before it is loaded. */
 const lookedAt = 1024 * 1024;
+/** Bytes that say whether it is text: any other format has a zero among them. */
+const sniffedBytes = 4096;
+const lineEnd = 0x0a;
+/** Characters of a value that are shown. */
+const shownMax = 500;
+/** Of the rows that a load sets aside. */
+const rejectsShown = 20;
 const commonTypes = [
   "VARCHAR",
   "BIGINT",
@@ -29,14 +37,19 @@ const commonTypes = [
 
 const nameOf = (file: string): string =>
   file
-    .replace(/(\.(csv|tsv|txt|json|ndjson|jsonl|parquet|gz|zst))+$/i, "")
+    .replace(/(\.(csv|tsv|txt|json|ndjson|jsonl|parquet|xlsx|ods|gz|zst))+$/i, "")
     .replaceAll(/[^A-Za-z0-9_]+/g, "_")
     .slice(0, 60) || "data";
 
+/** What loads each file that was looked at. */
+const loads = new Map<HTMLElement, () => Promise<void>>();
 const input = byId<HTMLInputElement>("files");
 const drop = byId("drop");
+const takeAll = (files: Iterable<File>) => {
+  for (const file of files) void offer(file);
+};
 const take = () => {
-  for (const file of input.files ?? []) void offer(file);
+  takeAll(input.files ?? []);
   input.value = "";
 };
 input.onchange = take;
@@ -48,7 +61,12 @@ drop.ondragleave = () => drop.classList.remove("over");
 drop.ondrop = (event) => {
   event.preventDefault();
   drop.classList.remove("over");
-  for (const file of event.dataTransfer?.files ?? []) void offer(file);
+  takeAll(event.dataTransfer?.files ?? []);
+};
+byId("load-all").onclick = async ({ target }) => {
+  (target as HTMLButtonElement).disabled = true;
+  for (const load of loads.values()) await load();
+  (target as HTMLButtonElement).disabled = false;
 };
 
 async function offer(file: File): Promise<void> {
@@ -57,7 +75,7 @@ async function offer(file: File): Promise<void> {
     { className: "card", ariaLabel: file.name },
     element("h2", { textContent: file.name }),
   );
-  const state = element("p", { className: "quiet", role: "status", textContent: "Looking at it …" });
+  const state = element("p", { className: "quiet", role: "status", textContent: says.looking });
   place.append(state);
   byId("uploads").prepend(place);
   if (isDocument(file)) {
@@ -65,11 +83,8 @@ async function offer(file: File): Promise<void> {
     return;
   }
   try {
-    // The end of a compressed or a Parquet file is needed as well.
-    const isText = !/\.(gz|zst|parquet)$/i.test(file.name);
-    const head = isText ? file.slice(0, lookedAt) : file;
-    const whole = isText && file.size > lookedAt ? head.slice(0, lastLine(await head.text())) : head;
-    const response = await call("POST", `/v1/ingest/preview?rows=10${formatOf(file)}`, { body: whole });
+    const path = `/v1/ingest/preview?rows=10${formatOf(file)}`;
+    const response = await inTurn(async () => call("POST", path, { body: await lookedAtOf(file) }));
     const preview = (await response.json()) as Preview;
     state.remove();
     place.append(...choices(file, preview, place));
@@ -78,9 +93,21 @@ async function offer(file: File): Promise<void> {
   }
 }
 
-/** Bytes up to the last whole line. */
-const lastLine = (text: string): number =>
-  new TextEncoder().encode(text.slice(0, text.lastIndexOf("\n") + 1)).length;
+/** Of many files that were dropped at once, one is looked at after the other. */
+let turn: Promise<unknown> = Promise.resolve();
+function inTurn<T>(work: () => Promise<T>): Promise<T> {
+  const mine = turn.then(work);
+  turn = mine.catch(() => undefined);
+  return mine;
+}
+
+/** The whole lines at the beginning of a text; of other files, such as Parquet and workbooks, the end is needed as well. */
+async function lookedAtOf(file: File): Promise<Blob> {
+  if (file.size <= lookedAt || /\.(gz|zst)$/i.test(file.name)) return file;
+  const head = new Uint8Array(await file.slice(0, lookedAt).arrayBuffer());
+  const whole = head.lastIndexOf(lineEnd) + 1;
+  return whole === 0 || head.subarray(0, sniffedBytes).includes(0) ? file : file.slice(0, whole);
+}
 
 const formatOf = ({ name }: File): string =>
   /\.(ndjson|jsonl)(\.(gz|zst))?$/i.test(name) ? "&format=ndjson" : "";
@@ -91,7 +118,7 @@ function headsOf({ columns }: Preview): { heads: HTMLElement[]; changed: () => R
     const all = [column.type, ...commonTypes.filter((type) => type !== column.type)];
     const options = all.map((type) => element("option", { value: type, textContent: type }));
     const select = element("select", { title: column.why }, ...options);
-    select.setAttribute("aria-label", `Type of ${column.name}`);
+    select.setAttribute("aria-label", says.typeOf(column.name));
     return { column, select };
   });
   return {
@@ -116,22 +143,21 @@ function choices(file: File, preview: Preview, place: HTMLElement): HTMLElement[
   const mode = element(
     "select",
     {},
-    element("option", { value: "replace", textContent: "in the place of what it holds" }),
-    element("option", { value: "append", textContent: "besides what it holds" }),
+    ...says.modes.map(([value, textContent]) => element("option", { value, textContent })),
   );
   const rejects = element("input", { type: "checkbox" });
   const { heads, changed } = headsOf(preview);
-  const load = element("button", { type: "submit", className: "primary", textContent: "Load" });
+  const load = element("button", { type: "submit", className: "primary", textContent: says.load });
   const form = element(
     "form",
     { className: "row" },
-    element("label", {}, "Dataset ", name),
-    element("label", {}, "Load it ", mode),
-    element("label", {}, rejects, " Set bad rows aside"),
+    element("label", {}, `${says.dataset} `, name),
+    element("label", {}, `${says.loadIt} `, mode),
+    element("label", {}, rejects, ` ${says.setAside}`),
     load,
   );
-  form.onsubmit = async (event) => {
-    event.preventDefault();
+  const submit = async () => {
+    if (load.disabled || !form.reportValidity()) return;
     const query = new URLSearchParams({ name: name.value, mode: mode.value });
     const types = changed();
     if (rejects.checked) query.set("on_error", "reject");
@@ -140,6 +166,12 @@ function choices(file: File, preview: Preview, place: HTMLElement): HTMLElement[
     await send(file, `/v1/ingest?${query}${formatOf(file)}`, { place, shown: loadedOf });
     load.disabled = false;
   };
+  form.onsubmit = (event) => {
+    event.preventDefault();
+    void submit();
+  };
+  loads.set(place, submit);
+  byId("load-all").hidden = loads.size < 2;
   const dialect = Object.entries(preview.dialect ?? {}).map(
     ([key, value]) => `${key} ${JSON.stringify(value)}`,
   );
@@ -158,7 +190,10 @@ function tableOf({ name }: File, { rows }: Preview, heads: readonly HTMLElement[
       "tr",
       {},
       ...row.map((value) =>
-        element("td", { textContent: value ?? "NULL", className: value === null ? "null" : "" }),
+        element("td", {
+          textContent: value?.slice(0, shownMax) ?? frame.null,
+          className: value === null ? "null" : "",
+        }),
       ),
     ),
   );
@@ -170,32 +205,29 @@ function tableOf({ name }: File, { rows }: Preview, heads: readonly HTMLElement[
   );
   return element(
     "div",
-    { className: "scrolls", tabIndex: 0, role: "region", ariaLabel: `First rows of ${name}` },
+    { className: "scrolls", tabIndex: 0, role: "region", ariaLabel: says.firstRowsOf(name) },
     table,
   );
 }
 
 function problemsOf({ bad_rows: bad, problems }: Preview): HTMLElement[] {
   if (bad === 0) return [];
-  const list = problems.map(({ line, column, reason, text }) =>
-    element(
-      "li",
-      {},
-      `Line ${line}${column === null ? "" : `, ${column}`}: ${reason} `,
-      element("code", { textContent: text }),
-    ),
-  );
-  return [
-    element(
-      "details",
-      {},
-      element("summary", { textContent: `${bad} rows cannot be read` }),
-      element("ul", {}, ...list),
-    ),
-  ];
+  const summary = element("summary", { textContent: says.badRows(bad) });
+  return [element("details", {}, summary, linesOf(problems))];
 }
 
+/** Rows that cannot be read, each in its line of the file. */
+const linesOf = (problems: Preview["problems"]): HTMLElement =>
+  element(
+    "ul",
+    {},
+    ...problems.map(({ line, column, reason, text }) =>
+      element("li", {}, says.badRow(line, column, reason), element("code", { textContent: text })),
+    ),
+  );
+
 interface Loaded {
+  job_id: string;
   manifest: { name: string; version: number };
   rows_loaded: number;
   rows_rejected: number;
@@ -205,20 +237,26 @@ interface Loaded {
   unchanged: boolean;
 }
 
-function loadedOf({
+async function loadedOf({
   manifest,
+  job_id: job,
   rows_loaded: rows,
   rows_rejected: bad,
   rejects,
   elapsed_ms: ms,
   warnings,
   unchanged,
-}: Loaded): HTMLElement[] {
-  const link = element("a", { href: `/datasets/${manifest.name}`, textContent: `Open ${manifest.name}` });
+}: Loaded): Promise<HTMLElement[]> {
+  const link = element("a", { href: `/datasets/${manifest.name}`, textContent: says.open(manifest.name) });
   const rate = Math.round(rows / Math.max(0.001, ms / 1000)).toLocaleString("en");
   const text = unchanged
-    ? "It held this already: no version was made. "
-    : `${rows.toLocaleString("en")} rows in ${Math.round(ms)} ms, ${rate} a second, as version ${manifest.version}. `;
+    ? says.unchanged
+    : says.loaded({
+        rows: rows.toLocaleString("en"),
+        ms: Math.round(ms),
+        rate,
+        version: manifest.version,
+      });
   const aside =
     rejects === undefined
       ? []
@@ -226,15 +264,27 @@ function loadedOf({
           element(
             "p",
             {},
-            `${bad} rows were set aside: `,
+            says.wereSetAside(bad),
             element("a", { href: `/datasets/${rejects}`, textContent: rejects }),
           ),
+          await rejectsOf(rejects, job),
         ];
   return [
     element("p", { className: "note", role: "status" }, text, link),
     ...aside,
     ...warnings.map((warning) => element("p", { className: "note", textContent: warning })),
   ];
+}
+
+/** The first rows that were set aside, by the lines of the file. */
+async function rejectsOf(dataset: string, job: string): Promise<HTMLElement> {
+  const sql = `SELECT line, "column", reason, "text" FROM "${dataset}" WHERE job = $job ORDER BY line LIMIT ${rejectsShown}`;
+  try {
+    const response = await call("POST", "/v1/sql", { body: { sql, params: { job } } });
+    return linesOf((await response.json()) as Preview["problems"]);
+  } catch (cause) {
+    return failureOf(told(cause));
+  }
 }
 
 // Files that were chosen before this script was there.

@@ -1,4 +1,5 @@
-/** What each part of the product may take of memory, and what it has taken where that is counted. */
+/** What each part of the product may take of memory, and what it has taken where that is counted; and what the disk has. */
+import { statfs } from "node:fs/promises";
 import type { Static } from "@sinclair/typebox";
 import type { Config, ServiceSection } from "../../../runtime/config/config.ts";
 import type { Contract, Peer } from "../../../runtime/contract/contract.ts";
@@ -27,6 +28,19 @@ export async function memoryTable(
     resident_bytes: process.memoryUsage.rss(),
     parts: await Promise.all(rows),
   };
+}
+
+/** Of the file system that the folder is on. */
+export async function diskOf(
+  folder: string,
+): Promise<{ free_bytes: number; total_bytes: number } | undefined> {
+  try {
+    const { bavail, blocks, bsize } = await statfs(folder);
+    return { free_bytes: bavail * bsize, total_bytes: blocks * bsize };
+  } catch {
+    // Shown as unknown: another user's folder, or one that is not there yet.
+    return undefined;
+  }
 }
 
 /** Undefined where it does not say: its state says why. */

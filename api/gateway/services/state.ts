@@ -8,6 +8,7 @@ interface Probed {
   name: string;
   state: string;
   address: string;
+  latency_ms?: number;
   last_error?: string;
 }
 
@@ -29,8 +30,12 @@ export function servicesOf({ system, peers, clock }: Deps<Mounted>) {
   const ownState = async (status: ServiceStatus) => {
     const peer = (peers as unknown as Record<string, Peer<Contract>>)[status.name];
     if (status.state !== "ready" || !peer) return supervised(status);
-    const { state, last_error } = await probe(status.name, peer);
-    return { ...supervised(status), ...(state !== "ready" && { state, ...(last_error && { last_error }) }) };
+    const { state, latency_ms, last_error } = await probe(status.name, peer);
+    return {
+      ...supervised(status),
+      ...(latency_ms !== undefined && { latency_ms }),
+      ...(state !== "ready" && { state, ...(last_error && { last_error }) }),
+    };
   };
   const own = system();
   const known = new Set(own.map(({ name }) => name));
@@ -42,12 +47,14 @@ export function servicesOf({ system, peers, clock }: Deps<Mounted>) {
 }
 
 async function probe(name: string, peer: Peer<Contract>): Promise<Probed> {
+  const began = performance.now();
   try {
     const response = await peer.fetch("/readyz", { signal: AbortSignal.timeout(probeTimeoutMs) });
     const { reasons = [] } = (await response.json()) as { reasons?: string[] };
     const address = response.url === "" ? "" : new URL(response.url).origin;
-    if (response.ok) return { name, state: "ready", address };
-    return { name, state: "not_ready", address, last_error: reasons.join("; ") };
+    const latency_ms = performance.now() - began;
+    if (response.ok) return { name, state: "ready", address, latency_ms };
+    return { name, state: "not_ready", address, latency_ms, last_error: reasons.join("; ") };
   } catch {
     return { name, state: "unreachable", address: "" };
   }

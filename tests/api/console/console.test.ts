@@ -1,6 +1,6 @@
 /** The console in a real browser: what a person does on each page, and what they see. */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import axe from "axe-core";
@@ -11,6 +11,7 @@ import { type ModelServer, startModelServer } from "../../support/stacks/chatd.t
 
 const browser = await startBrowser();
 const folder = mkdtempSync(join(tmpdir(), "lakehouse-console-"));
+const config = join(folder, "lakehouse.toml");
 let product: Product;
 let models: ModelServer;
 let page: Page;
@@ -21,7 +22,9 @@ beforeAll(async () => {
   if (!browser) return;
   models = await startModelServer();
   const local = `{ kind = "openai", base_url = "${models.url}/v1", needs_key = false }`;
+  writeFileSync(config, "");
   product = await startProduct({
+    flags: ["--config", config],
     env: { LH_GATEWAY_BACKUP_DIR: join(folder, hostile), LH_PROVIDERS: `{ local = ${local} }` },
   });
   page = await browser.page({ ...wide, permissions: ["clipboard-read", "clipboard-write"] });
@@ -75,6 +78,7 @@ const pages = [
   "/memory/note-1",
   "/operations",
   `/operations/${traceId}`,
+  "/erasures",
   "/system",
 ];
 
@@ -118,6 +122,16 @@ const harmless = async () => {
 };
 
 describe.skipIf(!browser)("the console", () => {
+  test("where nothing is yet, every page says so", async () => {
+    for (const path of pages.filter((each) => !/note-1|workers$|operations\/\w/.test(each))) {
+      await page.goto(at(path));
+      await settled();
+      const main = await page.textContent("main");
+      expect([path, main]).toEqual([path, expect.not.stringMatching(/undefined|NaN|\[object/)]);
+      expect([path, await page.locator("main [role=alert]:not(:empty)").count()]).toEqual([path, 0]);
+    }
+  });
+
   test("whoever is new loads a file, draws it and finds a candidate with twelve clicks at most", async () => {
     let clicks = 0;
     const click = async (what: string) => {
@@ -208,8 +222,68 @@ describe.skipIf(!browser)("the console", () => {
     expect(await page.locator("svg.picture circle").count()).toBe(30);
   });
 
+  test("a hit that does not fit misleads nobody again, and its row is shown whole", async () => {
+    await page.goto(at("/search?corpus=workers&q=night+shifts"));
+    const first = page.locator(".hits > li").first();
+    const id = await first.locator("a").first().textContent();
+    await first.locator("text=This fits").click();
+    await page.waitForSelector("#notices >> text=Done.");
+    await page.goto(at("/search?corpus=workers&q=night+shifts"));
+    await page.locator(".hits > li:has-text('playbook') >> text=This does not fit").first().click();
+    await page.waitForSelector("#notices >> text=Done.");
+    const { playbooks } = await api<{ playbooks: { answer_id: string; harmful: number; tags: string[] }[] }>(
+      "GET",
+      "/v1/matrix/playbooks?corpus=workers",
+    );
+    const ofHit = playbooks.filter(({ answer_id, tags }) => answer_id === id && !tags.includes("accepted"));
+    expect(ofHit.reduce((sum, { harmful }) => sum + harmful, 0)).toBe(1);
+    expect(ofHit.flatMap(({ tags }) => tags)).toContain("rejected");
+    await page.click(".hits > li >> nth=0 >> a");
+    await page.waitForSelector("dt >> text=hourly_rate");
+    expect(await page.textContent("h1")).toBe(`${id} of workers`);
+    await page.goto(at(`/search?corpus=workers&row=${encodeURIComponent(hostile)}`));
+    expect(await page.textContent(".empty")).toContain(hostile);
+    await harmless();
+  });
+
+  test("nothing is erased before a look and a question, and what stays is who asked for it", async () => {
+    await fetch(at("/v1/ingest?name=people"), { method: "POST", body: "id,name\n1,Zoe Quill\n2,Bo\n" });
+    await api("POST", "/v1/pathway/add", { uid: hostile, content: { met: "Zoe Quill" } });
+    const fill = async (subject: string) => {
+      await page.fill("input[name=subject]", subject);
+      await page.fill("input[name=who]", hostile);
+      await page.fill("input[name=why]", "asked for");
+    };
+    await page.goto(at("/memory"));
+    await page.click("text=Erase what names someone");
+    await page.waitForURL("**/erasures");
+    await fill("Nobody Atall");
+    await page.click("#erase button.primary");
+    await page.waitForSelector("#report >> text=Nothing of it was found");
+    await fill("Zoe Quill");
+    await page.waitForSelector("#report >> text=Other words");
+    expect(await page.isDisabled("#erase-now")).toBeTrue();
+    await page.click("#erase button.primary");
+    await page.waitForSelector("#report >> text=This would go");
+    expect(await page.locator("#report tr:has-text('catalogd')").count()).toBeGreaterThan(0);
+    await harmless();
+    await page.click("#erase-now");
+    expect(await page.textContent("dialog")).toMatch(/'Zoe Quill' is erased for good: .*1 rows.*people/);
+    await page.click("dialog >> text=Cancel");
+    expect(await (await fetch(at("/v1/datasets/people.csv"))).text()).toContain("Zoe");
+    await page.click("#erase-now");
+    await page.click("dialog button.danger");
+    await page.waitForSelector("#report >> text=This is erased");
+    expect(await (await fetch(at("/v1/datasets/people.csv"))).text()).toBe("id,name\n2,Bo\n");
+    expect(await page.isDisabled("#erase-now")).toBeTrue();
+    await page.reload();
+    expect(await page.textContent("section[aria-label='What was erased'] td >> nth=1")).toBe(hostile);
+    expect(await page.textContent("main")).not.toContain("Zoe");
+    await harmless();
+  });
+
   test("a model asks its tools, is given what they find, and says what it cost", async () => {
-    await models.set({ text: hostile });
+    await models.set({ text: `${hostile} [1] [none]` });
     await page.goto(at("/chat"));
     const model = await page.locator("select[name=model] option").first().getAttribute("value");
     expect(model).toStartWith("local/");
@@ -221,7 +295,7 @@ describe.skipIf(!browser)("the console", () => {
     const [given, found] = await page.locator(".turn details pre").allTextContents();
     expect(given).toContain('"corpus":"workers"');
     expect(found).toContain('"hits":[{');
-    expect(await page.locator(".turn .said").textContent()).toBe(hostile);
+    expect(await page.locator(".turn .said").textContent()).toBe(`${hostile} [1] [none]`);
     expect(await page.locator(".turn").last().textContent()).toContain("local has cost $0.0000 today");
     const asked = (await models.requests()).at(-1)?.body.messages as { role: string }[];
     expect(asked.map(({ role }) => role)).toEqual(["user", "assistant", "tool"]);
@@ -318,6 +392,61 @@ describe.skipIf(!browser)("the console", () => {
     expect(await page.locator("#chart-kind option[value=map]").count()).toBe(0);
   });
 
+  test("a frame of scrolling makes no element, and writes and lays out no more than the rows that come", async () => {
+    await runs(
+      "SELECT range AS id, 'name ' || range AS name, CASE WHEN range % 7 = 0 THEN NULL ELSE range * 1.5 END AS pay FROM range(540000)",
+    );
+    await page.selectOption("#limit", "1000000");
+    await page.click("#run");
+    await page.waitForSelector("#told >> text=540,000 rows");
+    const debug = await page.context().newCDPSession(page);
+    await debug.send("Performance.enable");
+    const layouts = async (): Promise<number> => {
+      const { metrics } = await debug.send("Performance.getMetrics");
+      return metrics.find(({ name }) => name === "LayoutCount")?.value ?? Number.NaN;
+    };
+    const scrolled = async (rows: number, frames: number) => {
+      const before = await layouts();
+      const counted = (await page.evaluate(`(async () => {
+        const view = document.querySelector("#result .view");
+        const frame = () => new Promise(requestAnimationFrame);
+        const counted = { made: 0, written: 0, lines: view.querySelectorAll(".sheet .line").length };
+        const watch = new MutationObserver((all) => {
+          for (const { type, addedNodes } of all)
+            if (type === "characterData") counted.written++;
+            else if (type === "childList") counted.made += addedNodes.length;
+        });
+        watch.observe(view, { childList: true, subtree: true, characterData: true });
+        await frame();
+        for (let at = 0; at < ${frames}; at++) {
+          view.scrollTop += ${rows} * 28 * (view.scrollHeight / (540001 * 28));
+          await frame();
+          await frame();
+        }
+        await new Promise((done) => setTimeout(done));
+        return counted;
+      })()`)) as { made: number; written: number; lines: number };
+      return { ...counted, layouts: (await layouts()) - before };
+    };
+    const [frames, columns] = [30, 3];
+    const slow = await scrolled(3, frames);
+    expect(slow.made).toBe(0);
+    // A row more or less comes where rows are no whole pixels of the scroll bar.
+    expect(slow.written).toBeWithin(frames, frames * 4 * columns + 1);
+    expect(slow.layouts).toBeLessThanOrEqual(2 * frames + 2);
+    const fast = await scrolled(9000, frames);
+    expect(fast.made).toBe(0);
+    expect(fast.lines).toBeLessThan(40);
+    expect(fast.written).toBeWithin(frames, frames * fast.lines * columns + 1);
+    expect(fast.layouts).toBeLessThanOrEqual(2 * frames + 2);
+    await page.click("#result .view");
+    await page.keyboard.press("End");
+    await page.waitForSelector("#result .line >> text=name 539999");
+    await page.keyboard.press("Home");
+    await page.waitForSelector("#result .line >> text='name 0'");
+    expect(await page.textContent("#result .sheet .line .null")).toBe("NULL");
+  });
+
   test("two windows keep their statements, and each shows its own", async () => {
     const other = await page.context().newPage();
     await runs("SELECT 1 AS mine");
@@ -351,10 +480,11 @@ describe.skipIf(!browser)("the console", () => {
     await page.click("form button.primary");
     await page.waitForSelector(".outcome >> text=1,550,000 rows in");
     const seen = (await page.evaluate("window.seen")) as string[];
-    expect(seen.some((text) => /\d of 10\d\.\d MB, about \d+ s left/.test(text))).toBeTrue();
+    expect(seen.some((text) => /\d of 10\d\.\d MB, \d+ MB a second, about \d+ s left/.test(text))).toBeTrue();
   });
 
   test("types are changed before the load, and bad rows are set aside where that is chosen", async () => {
+    await page.goto(at("/upload"));
     const buffer = Buffer.from("code,pay\n007,1\n008,x\n");
     await page.setInputFiles("#files", { name: "codes.csv", mimeType: "text/csv", buffer });
     const card = page.locator("section[aria-label='codes.csv']");
@@ -366,6 +496,22 @@ describe.skipIf(!browser)("the console", () => {
     await card.locator("input[type=checkbox]").check();
     await card.locator("button.primary").click();
     await card.locator("text=1 rows were set aside").waitFor();
+    await card.locator(".outcome li >> text=Line 3, pay").waitFor();
+    expect(await card.locator(".outcome li code").textContent()).toBe("008,x");
+  });
+
+  test("several files are dropped at once, each looked at, and loaded one after the other", async () => {
+    await page.goto(at("/upload"));
+    const files = await page.evaluateHandle(`(() => {
+      const all = new DataTransfer();
+      for (let n = 0; n < 8; n++) all.items.add(new File(["id\\n" + n + "\\n"], "drop_" + n + ".csv"));
+      return all;
+    })()`);
+    await page.dispatchEvent("#drop", "drop", { dataTransfer: files });
+    await page.click("#load-all");
+    for (const n of [0, 7]) await page.waitForSelector(`text=Open drop_${n}`);
+    const { datasets } = await api<{ datasets: { name: string }[] }>("GET", "/v1/catalog/list");
+    expect(datasets.filter(({ name }) => name.startsWith("drop_"))).toHaveLength(8);
   });
 
   test("a document becomes a corpus", async () => {
@@ -415,12 +561,6 @@ describe.skipIf(!browser)("the console", () => {
     await page.locator("#ago").fill("5");
     await page.waitForSelector("#found >> text=Nothing was remembered then.");
     expect(await page.textContent("#ago-said")).toBe("1 day");
-    await page.click("text=Erase what names someone");
-    await page.fill("input[name=subject]", "shift-1");
-    await page.fill("input[name=who]", "the tests");
-    await page.fill("input[name=why]", "asked for");
-    await page.click("button >> text=Look first");
-    await page.waitForSelector("#notices >> text=2 traces would go: shift-1");
     await page.goto(at("/memory/shift-1"));
     await page.click("summary >> text=Erase");
     await page.fill("input[name=who]", "the tests");
@@ -432,6 +572,61 @@ describe.skipIf(!browser)("the console", () => {
     expect((await fetch(at("/v1/pathway/get/shift-1"))).status).toBe(404);
     await page.goto(at("/memory/shift-1"));
     await page.waitForSelector(".timeline >> text=by the tests: asked for");
+  });
+
+  test("going back shows what was there, with all that it can do", async () => {
+    await page.goto(at("/memory"));
+    await page.fill("input[name=q]", "nothing like this");
+    await page.keyboard.press("Enter");
+    await page.waitForURL("**q=nothing**");
+    await page.click("nav >> text=Datasets");
+    await page.goBack();
+    await page.waitForSelector("#found >> text=Nothing that is remembered");
+    await page.goBack();
+    await page.waitForFunction(
+      () => location.search === "" && document.querySelector<HTMLInputElement>("input[name=q]")?.value === "",
+    );
+    expect(await page.evaluate("sessionStorage.getItem('htmx-history-cache')")).toBeNull();
+    await page.locator("#ago").fill("4");
+    expect(await page.textContent("#ago-said")).toBe("6 hours");
+  });
+
+  test("a cell of megabytes, other directions of text, nothing and many columns are shown as rows are", async () => {
+    const rtl = "שלום (1) abc";
+    const body = `big,rtl,nothing,missing\n${"x".repeat(5_000_000)},${rtl},"",\n`;
+    await page.goto(at("/upload"));
+    await page.setInputFiles("#files", {
+      ...{ name: "strange.csv", mimeType: "text/csv" },
+      buffer: Buffer.from(body),
+    });
+    await page.click("form button.primary");
+    await page.click("text=Open strange");
+    await page.waitForSelector("meter");
+    await settled();
+    expect((await page.content()).length).toBeLessThan(100_000);
+    const cells = page.locator(".grid .sheet .line > div");
+    expect((await cells.nth(0).textContent())?.length).toBeLessThan(300);
+    expect((await cells.allTextContents()).slice(1)).toEqual([rtl, "", "NULL"]);
+    await cells.nth(1).hover();
+    expect(await cells.nth(1).getAttribute("title")).toBe(rtl);
+    const names = Array.from({ length: 130 }, (_, n) => `c${n}`);
+    await fetch(at("/v1/ingest?name=wide"), {
+      method: "POST",
+      body: `${names}\n${names.map((_, n) => n)}\n`,
+    });
+    await page.goto(at("/datasets/wide"));
+    await settled();
+    expect(await page.locator("meter").count()).toBe(100);
+    await page.click("text=Look at more columns: there are 30");
+    await page.waitForFunction(() => document.querySelectorAll("meter").length === 130);
+    const view = page.locator(".grid .view");
+    expect(await view.getAttribute("aria-colcount")).toBe("130");
+    expect(await view.locator(".line > div").count()).toBeLessThan(100);
+    await view.evaluate((element) => {
+      element.scrollLeft = element.scrollWidth;
+    });
+    await page.waitForSelector(".grid [role=columnheader] >> text=c129");
+    expect(await view.locator(".sheet .line > div").last().textContent()).toBe("129");
   });
 
   test("a person settles a review, sees a run's spans in their order, and makes training sets", async () => {
@@ -480,8 +675,19 @@ describe.skipIf(!browser)("the console", () => {
     await page.waitForSelector("#checked tr:has-text('duckdb'):has-text('loads and answers')");
     // Packages that were put there by hand are none of set-up's, and said to be missing.
     expect(await page.textContent("#checking")).toMatch(/^(Everything|Something) required is/);
+    const key = hostile.replaceAll("/", "");
+    const object = `${encodeURIComponent(key)}?bucket=primary`;
+    await fetch(at(`/v1/storage/put/${object}`), { method: "PUT", body: "what is damaged" });
+    const damaged = readdirSync(product.dataDir, { recursive: true, withFileTypes: true }).find(
+      (entry) =>
+        entry.isFile() && readFileSync(join(entry.parentPath, entry.name), "latin1") === "what is damaged",
+    );
+    writeFileSync(join(damaged?.parentPath ?? "", damaged?.name ?? ""), "what was damaged");
     await page.click("#fsck");
-    await page.waitForSelector("#checking >> text=10 services are whole");
+    await page.waitForSelector("#checking >> text=1 findings in 10 services");
+    expect(await page.textContent("#checked")).toContain("class=hostile");
+    await harmless();
+    await fetch(at(`/v1/storage/delete/${object}`), { method: "DELETE" });
     await page.click("section[aria-label^=Models] tr:has-text('ollama') button");
     await page.waitForSelector("#notices >> text=ollama: reachable false");
     await page.click("text=Take a backup now");
@@ -561,8 +767,8 @@ describe.skipIf(!browser)("the console", () => {
   test("the keyboard leads to every page and dataset", async () => {
     await page.goto(at("/"));
     await page.keyboard.press("Control+k");
-    await page.waitForSelector("dialog.palette li >> text=workers");
     await page.keyboard.type("work");
+    await page.waitForSelector("dialog.palette li >> text=workers");
     await page.keyboard.press("Enter");
     await page.waitForURL("**/datasets/workers");
   });
@@ -608,5 +814,25 @@ describe.skipIf(!browser)("the console", () => {
       const isNarrow = await page.evaluate("document.scrollingElement.scrollWidth <= innerWidth");
       expect([path, isNarrow]).toEqual([path, true]);
     }
+  });
+
+  test("whoever is signed in no more is told, nothing is done, and signing in goes on", async () => {
+    await page.setViewportSize(wide.viewport);
+    await page.goto(at("/datasets/workers"));
+    await settled();
+    writeFileSync(config, '[auth]\ntoken = "let-me-in"\n');
+    process.kill(product.pid, "SIGHUP");
+    while ((await fetch(at("/v1/system"))).status === 200) await Bun.sleep(10);
+    await page.click("main >> text=Drop");
+    await page.click("dialog button.danger");
+    await page.waitForSelector("#notices >> text=You are signed in no more");
+    browser?.faults();
+    await page.reload();
+    await page.fill("input[name=token]", "let-me-in");
+    await page.keyboard.press("Enter");
+    await page.waitForSelector("nav");
+    await page.goto(at("/datasets/workers"));
+    await page.waitForSelector(".grid .sheet .line");
+    browser?.faults();
   });
 });

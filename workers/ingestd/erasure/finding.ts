@@ -5,17 +5,22 @@ import { quoteName, quoteText } from "../../../runtime/sql/sql.ts";
 import { askRows, type Reading } from "../changes/changes.ts";
 import type { DatasetManifest } from "../jobs/jobs.ts";
 
-/** SQL that is true for a row of which any value, as text, names the subject. */
+/** A control character is no letter, digit or space: no value's end makes a name of the next one's beginning. */
+const betweenValues = "chr(31)";
+
+/**
+ * SQL that is true for a row of which any value, as text, names the subject. One expression for all columns: DuckDB makes
+ * each of them anew, which takes 45 ms for one that knows all letters, and a dataset may have thousands of columns.
+ */
 export const mentions = (
   { columns }: { columns: readonly { name: string }[] },
   { pattern }: Pick<Subject, "pattern">,
-): string =>
-  columns
-    .map(({ name }) => {
-      const text = `nfc_normalize(CAST(${quoteName(name)} AS VARCHAR))`;
-      return `coalesce(regexp_matches(${text}, ${quoteText(pattern)}, 'i'), false)`;
-    })
-    .join(" OR ");
+): string => {
+  const texts = columns.map(({ name }) => `CAST(${quoteName(name)} AS VARCHAR)`);
+  if (texts.length === 0) return "false";
+  const row = `concat_ws(${[betweenValues, ...texts].join(", ")})`;
+  return `regexp_matches(nfc_normalize(${row}), ${quoteText(pattern)}, 'i')`;
+};
 
 const versionOf = ({ name, version }: DatasetManifest): string =>
   [...name.split(".").slice(0, -1), `${name.split(".").at(-1)}@${version}`].map(quoteName).join(".");
