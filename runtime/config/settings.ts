@@ -212,6 +212,10 @@ export const settings = {
       [1, 100],
       "share of deleted rows at which an index is compacted by itself, in percent",
     ),
+    engines: tables(
+      {},
+      'one table an engine of others that indexes may lie in: [vectord.engines.<name>] kind = "pgvector", url without a password, namespace, timeout_ms; its key is the secret [providers.<name>] api_key or <NAME>_API_KEY',
+    ),
   },
   embedd: {
     ...listening("127.0.0.1:3216"),

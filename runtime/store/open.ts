@@ -218,6 +218,12 @@ function readStamp(bytes: Uint8Array | null): Found {
   return typeof stamp?.store_id === "string" ? stamp : "damaged";
 }
 
+/** The store that a service's folder is part of; undefined where it was not begun yet, as on a full disk. */
+export async function storeIdOf(folder: string): Promise<string | undefined> {
+  const stamp = readStamp(await readOrNull(join(folder, stampFile)));
+  return typeof stamp === "object" ? stamp.store_id : undefined;
+}
+
 interface Known {
   storeId: string;
   /** When the store began this place; undefined when it never did. */

@@ -8,6 +8,7 @@ export {
   type Store,
   stampFile,
   storeFile,
+  storeIdOf,
   visitStore,
   writeVisitor,
 } from "./open.ts";

@@ -1,6 +1,8 @@
 /** Distributed engines that statements may name: whether each answers, and has started. */
+import { SQL } from "bun";
 import type { Config } from "../../runtime/config/config.ts";
-import { fetchUpstream, textOf } from "../../runtime/upstream/upstream.ts";
+import { loadSecrets } from "../../runtime/secrets/secrets.ts";
+import { fetchUpstream, quoted, textOf } from "../../runtime/upstream/upstream.ts";
 import { messageOf } from "../subprocess/subprocess.ts";
 import { type Check, missing, ok } from "./check.ts";
 import { answerTimeoutMs, unreachable } from "./providers.ts";
@@ -8,12 +10,68 @@ import { answerTimeoutMs, unreachable } from "./providers.ts";
 /** Some hundred bytes: the version and how long it runs. */
 const infoBytesMax = 1024 * 1024;
 
+interface Probe {
+  name: string;
+  probe: () => Promise<Check>;
+}
+
 /** One probe a configured engine. */
-export const engineProbes = ({ queryd }: Config): { name: string; probe: () => Promise<Check> }[] =>
-  Object.entries(queryd.engines).map(([engine, { url }]) => ({
+export const engineProbes = ({ queryd, vectord, secrets_path: secrets }: Config): Probe[] => [
+  ...Object.entries(queryd.engines).map(([engine, { url }]) => ({
     name: `engine ${engine}`,
     probe: () => probe(engine, String(url).replace(/\/+$/, "")),
-  }));
+  })),
+  ...Object.entries(vectord.engines).map(([engine, { kind, url }]) => ({
+    name: `vector engine ${engine}`,
+    probe: () => probeVectors(engine, String(kind), { url: String(url), secrets }),
+  })),
+];
+
+/** What each kind of vector engine says of its version. */
+const versions: Record<string, (url: URL, key: string | undefined) => Promise<string>> = {
+  pgvector: async (at, key) => {
+    const socket = at.searchParams.get("host");
+    const mode = at.searchParams.get("sslmode") ?? "";
+    const sql = new SQL({
+      adapter: "postgres",
+      ...(socket
+        ? { path: `${socket}/.s.PGSQL.${at.port || 5432}` }
+        : { hostname: at.hostname, port: Number(at.port || 5432) }),
+      username: decodeURIComponent(at.username) || "postgres",
+      database: decodeURIComponent(at.pathname.slice(1)) || "postgres",
+      ...(key !== undefined && { password: key }),
+      ...(["require", "verify-full"].includes(mode) && {
+        tls: { rejectUnauthorized: mode === "verify-full" },
+      }),
+      ...{ max: 1, connectionTimeout: answerTimeoutMs / 1000 },
+    });
+    try {
+      const [row] =
+        await sql`SELECT default_version AS version FROM pg_available_extensions WHERE name = 'vector'`;
+      if (!row) throw new Error("it has no pgvector: install it there");
+      return `pgvector ${row.version}`;
+    } finally {
+      await sql.close({ timeout: 0 });
+    }
+  },
+};
+
+async function probeVectors(
+  engine: string,
+  kind: string,
+  { url, secrets }: { url: string; secrets: string },
+): Promise<Check> {
+  const name = `vector engine ${engine}`;
+  const fix = `start it, or correct [vectord.engines.${engine}] url and [providers.${engine}] api_key`;
+  const version = versions[kind];
+  if (!version) return missing(name, true, `kind '${kind}' is not known`, fix);
+  const key = loadSecrets(secrets).provider(engine);
+  try {
+    return ok(name, true, `${new URL(url).host}: ${await version(new URL(url), key)}`);
+  } catch (cause) {
+    return missing(name, true, quoted(messageOf(cause), key), fix);
+  }
+}
 
 async function probe(engine: string, url: string): Promise<Check> {
   const name = `engine ${engine}`;

@@ -6,6 +6,7 @@ import { findings, interpreter, type Python, told } from "../python/python.ts";
 import { expectEqual, expectTrue, lakeAt, type Smoke } from "../smoke-product/smoke-product.ts";
 import { type Expected, makeTables } from "./tables.ts";
 import { trino } from "./trino.ts";
+import { vectorEngines } from "./vectors.ts";
 
 const program = (name: string) => join(import.meta.dir, `../engine-programs/run_${name}.py`);
 
@@ -169,6 +170,7 @@ export const heavy: Record<string, Smoke> = {
   "pyiceberg-rows": rowChanges,
   rck,
   "pyiceberg-tests": pyicebergTests,
+  ...vectorEngines,
 };
 
 export const engines: Record<string, Smoke> = { ...programs, ...heavy };

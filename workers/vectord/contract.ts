@@ -19,6 +19,7 @@ import {
   AddBody,
   Added,
   Alias,
+  engineName,
   Filter,
   IndexInfo,
   Item,
@@ -82,6 +83,7 @@ export const vectord = contract("vectord", {
       connectivity: t.Optional(t.Integer({ minimum: 2, maximum: 512 })),
       ef_construction: t.Optional(t.Integer({ minimum: 1, maximum: 10_000 })),
       ef_search: t.Optional(t.Integer({ minimum: 1, maximum: 10_000 })),
+      engine: t.Optional(engineName),
       vectors: t.Optional(
         t.Record(t.String(), NamedShape, {
           minProperties: 1,
@@ -203,9 +205,10 @@ export const vectord = contract("vectord", {
   }),
   restore: post("/vectors/index/:name/snapshots/:snapshot/restore", {
     long: true,
-    summary: "Makes the index what it was at the snapshot, or creates it `as` another name.",
+    summary:
+      "Makes the index what it was at the snapshot, or creates it `as` another name; `engine` moves its vectors to another engine.",
     params: closed({ name, snapshot: t.String({ maxLength: 64 }) }),
-    body: closed({ as: t.Optional(name) }),
+    body: closed({ as: t.Optional(name), engine: t.Optional(engineName) }),
     reply: IndexInfo,
   }),
   dropSnapshot: del("/vectors/index/:name/snapshots/:snapshot", {

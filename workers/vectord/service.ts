@@ -4,6 +4,7 @@ import { fail } from "../../runtime/errors/errors.ts";
 import { createMemoryBudget } from "../../runtime/memory/memory.ts";
 import { waitAtStart } from "../../runtime/scheduling/scheduling.ts";
 import type { Deps } from "../../runtime/service/service.ts";
+import { storeIdOf } from "../../runtime/store/store.ts";
 import type { Embedd } from "../embedd/contract.ts";
 import type { Storaged } from "../storaged/contract.ts";
 import type { Vectord } from "./contract.ts";
@@ -12,6 +13,7 @@ import { openIndexes, openNames } from "./indexes/indexes.ts";
 import { keptOf } from "./inspection/inspection.ts";
 import { openJournals } from "./journal/journal.ts";
 import { createIndexMarks, objectsFolder } from "./objects/objects.ts";
+import { openRemotes } from "./remote/remote.ts";
 import { createVectorBlocks, isOnDisk } from "./rows/rows.ts";
 import type { IndexConfig } from "./schemas/schemas.ts";
 import { openEngines } from "./threads/threads.ts";
@@ -57,7 +59,11 @@ export async function createVectord(
   const { idempotency } = deps;
   const blocksFor = (one: IndexConfig) =>
     createVectorBlocks(one.dimension, isOnDisk(one) ? objectsFolder(directory) : undefined);
-  const live = { settings: config.vectord, clock, log, newId, engines, budget, blocksFor, idempotency };
+  const remotes = openRemotes({ ...deps, store: await storeIdOf(directory) });
+  const live = {
+    ...{ settings: config.vectord, clock, log, newId, idempotency },
+    ...{ engines, remotes, budget, blocksFor },
+  };
   const indexes = openIndexes({ ...live, journals });
   const aliasStore = { storaged: storaged.verbs, marks: deps.marks };
   const names = openNames(indexes, aliasStore, { clock, log, adopted: isAdopted("_aliases.json") });
@@ -84,12 +90,13 @@ export async function createVectord(
     raw: { add: refusing(add), search: refusing(search) },
     erase: (erasing) => eraseSubject(erasing, { indexes, storaged }),
     durable: keptOf({ indexes, names, journals, aliasStore, directory, clock }),
-    notReady: () => [...indexes.pending(), ...names.pending()],
+    notReady: () => [...indexes.pending(), ...names.pending(), ...remotes.problems()],
     stop: async () => {
       stopping = true;
       await names.stop();
       await indexes.stop();
       await engines.stop();
+      await remotes.stop();
     },
   };
 }

@@ -3,7 +3,7 @@ import { fail } from "../../../runtime/errors/errors.ts";
 import type { EngineSpec } from "./interface.ts";
 
 export { createTopK, type Distance, distanceOf, type Metric, norm, scoreOf, type TopK } from "./distance.ts";
-export type { Engine, EngineSpec, Engines, Neighbour, Neighbours } from "./interface.ts";
+export type { Engine, EngineSpec, Engines, Neighbour, Neighbours, SearchOptions } from "./interface.ts";
 
 // The types an index may have, and which engine stands behind each. Nothing native is loaded here.
 

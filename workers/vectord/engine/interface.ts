@@ -3,6 +3,7 @@
  * added in order and never change. The caller knows which rows are deleted.
  */
 
+import type { ServiceError } from "../../../runtime/errors/errors.ts";
 import type { VectorBlocks } from "../rows/rows.ts";
 import type { IndexConfig } from "../schemas/schemas.ts";
 
@@ -24,16 +25,18 @@ export interface Neighbours {
   distances: Float32Array;
 }
 
-interface SearchOptions {
+export interface SearchOptions {
   k: number;
   /** Candidates the graph keeps; the spec's `ef_search` unless given. Ignored by exact engines. */
   ef?: number;
+  /** Rows from here on are not looked for: an engine that knows rows by their ids answers with those before them. */
+  upTo?: number;
   signal?: AbortSignal;
 }
 
 /** One index in one engine, in a thread of its own choosing. Every call may be made while others are open. */
 export interface Engine {
-  /** usearch, faiss or exact. */
+  /** usearch, faiss or exact, or the name of an engine of others. */
   name: string;
   /** Rows that `search` covers: 0 up to here. Grows while `add` works. */
   covered: () => number;
@@ -57,6 +60,12 @@ export interface Engine {
   memoryBytes: () => number;
   /** Why it covers no rows although there are enough. */
   problem: () => string | undefined;
+  /** Whether `add` has something to do although all rows are covered, such as to remove some. */
+  owes?: () => boolean;
+  /** Why it cannot be searched at all, though its rows can be compared exactly. */
+  away?: () => ServiceError | undefined;
+  /** Most candidates of one search, where there is such a bound. */
+  candidatesMax?: number;
   close: () => Promise<void>;
 }
 

@@ -45,12 +45,15 @@ async function eraseFromIndex(
   for (const id of snapshots) await journal.dropSnapshot(id);
   if (ids.length === 0 && told.size === 0) return removed;
   await live.compact();
+  const owed = live.owes();
   const orphans = journal.orphans().length;
   if (orphans > 0)
     throw fail("unavailable", `${orphans} objects of '${config.name}' that nothing needs are there still`, {
       retryAfterSeconds: 5,
     });
-  return removed;
+  if (owed === undefined) return removed;
+  const remedy = "erase again when GET /readyz says that the engine is there";
+  return reportOf(removed, { removed: [], left: [{ place, why: owed, remedy }] });
 }
 
 function namedItems(live: LiveIndex, subject: Erasing["subject"]): string[] {

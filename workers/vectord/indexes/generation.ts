@@ -55,13 +55,14 @@ export function createGeneration({ rows, engine, room, vectors, clock, log }: Ge
   const open = new Set<Promise<unknown>>();
 
   const target = () => Math.min(most, rows.total());
+  const isBehind = () => engine.covered() < target() || engine.owes?.() === true;
   const coverAll = async () => {
     let wait = retryMs.first;
-    while (engine.covered() < target()) {
+    while (isBehind()) {
       const before = engine.covered();
       try {
         await engine.add(target(), closing.signal);
-        if (engine.covered() === before) return;
+        if (engine.covered() === before && !engine.owes?.()) return;
         wait = retryMs.first;
       } catch (error) {
         if (closing.signal.aborted) return;
@@ -73,7 +74,7 @@ export function createGeneration({ rows, engine, room, vectors, clock, log }: Ge
     }
   };
   const cover = () => {
-    if (covering || closing.signal.aborted || engine.covered() >= target()) return;
+    if (covering || closing.signal.aborted || !isBehind()) return;
     covering = coverAll().finally(() => {
       covering = undefined;
     });

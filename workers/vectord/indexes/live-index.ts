@@ -11,6 +11,7 @@ import { describe, type Log } from "../../../runtime/telemetry/telemetry.ts";
 import { checkItems, type Items } from "../bodies/bodies.ts";
 import type { Engines } from "../engine/engine.ts";
 import type { Journal } from "../journal/journal.ts";
+import type { Remotes, Replica } from "../remote/remote.ts";
 import {
   type Applied,
   type Batch,
@@ -19,7 +20,6 @@ import {
   deleteBatch,
   type Metadata,
   type Rows,
-  rowsOf,
   type Upserts,
   upsertBatch,
   type VectorBlocks,
@@ -32,11 +32,12 @@ import {
   type Neighbour,
   nearestNeighbours,
   type Query,
-  rowsMatching,
 } from "../search/search.ts";
 import type { Generation } from "./generation.ts";
+import { openEngine } from "./index-engine.ts";
 import { infoOf } from "./info.ts";
 import { createMaintenance } from "./maintenance.ts";
+import { idsOf, type Page, pageOf } from "./pages.ts";
 import { createWriter, type Writer } from "./writer.ts";
 
 export interface LiveIndex {
@@ -65,6 +66,10 @@ export interface LiveIndex {
   compact: () => Promise<void>;
   /** Keeps what it reads open while the work goes on, whatever compaction does. */
   use: <T>(work: () => Promise<T>) => Promise<T>;
+  /** Removes what lies of it in an engine of others, once it was dropped or has moved. */
+  leaveEngine: () => Promise<void>;
+  /** What such an engine has not taken yet, such as a removal. */
+  owes: () => string | undefined;
   /** Memory that is reserved for it, in bytes. */
   memory: () => number;
   info: () => Omit<Static<typeof IndexInfo>, "aliases">;
@@ -83,13 +88,6 @@ interface Removed {
   count: number;
 }
 
-interface Page {
-  after: number | undefined;
-  most: number;
-  filter?: Condition;
-  signal: AbortSignal;
-}
-
 export interface LiveDeps {
   settings: Config["vectord"];
   clock: Clock;
@@ -98,6 +96,7 @@ export interface LiveDeps {
   engines: Engines;
   /** Empty ones, in memory or on disk. */
   blocksFor: (config: IndexConfig) => VectorBlocks;
+  remotes: Remotes;
   budget: MemoryBudget;
   idempotency: Pick<Idempotency, "found">;
 }
@@ -107,11 +106,13 @@ interface Parts {
   journal: Journal;
   /** What was found wrong when it was read. */
   problems: readonly string[];
+  /** Where it lies in an engine of others. */
+  replica: Replica | undefined;
 }
 
 export function createLiveIndex(
   deps: LiveDeps,
-  { config, journal, problems }: Parts,
+  { config, journal, problems, replica }: Parts,
   first: Generation,
 ): LiveIndex {
   const { settings, clock, engines, budget } = deps;
@@ -120,8 +121,14 @@ export function createLiveIndex(
   const apply = (batch: Batch): Applied => {
     const applied = current.rows.apply(batch);
     current.room.resize(bytesOfRows(config, current.rows));
+    replica?.applied(journal.segment(), current.rows, batch.deletes);
     current.cover();
     return applied;
+  };
+  const serve = (generation: Generation) => {
+    current = generation;
+    replica?.serve(generation.rows, generation.cover);
+    generation.cover();
   };
   const writer = createWriter(journal, apply, settings.max_waiting);
   const maintenance = createMaintenance({
@@ -132,17 +139,17 @@ export function createLiveIndex(
     current: () => current,
     replace: (next) => {
       const old = current;
-      current = next;
+      serve(next);
       old.close().catch((error) => log.error("the old generation did not close", describe(error)));
     },
     newBlocks: () => deps.blocksFor(config),
-    openEngine: (blocks) => engines.open(config, blocks),
+    openEngine: (rows) => openEngine(engines, config, { rows, replica }),
     roomOf: (rows) => bytesOfRows(config, rows),
     vectors: config.vectors,
     roomFor: (rows) => roomForLive(budget, config, rows),
     roomToSave: (bytes) => budget.take(bytes, `for its engine to be saved index '${config.name}'`),
   });
-  current.cover();
+  serve(first);
 
   return {
     config,
@@ -155,10 +162,16 @@ export function createLiveIndex(
     page: (page) => pageOf(current, page),
     compact: maintenance.compact,
     use: (work) => current.use(work),
+    // What one that is away keeps is in nobody's way: it is emptied when there is an index of the name again.
+    leaveEngine: async () =>
+      replica?.drop().catch((error) => log.warn("an engine keeps what it had of an index", describe(error))),
+    owes: () =>
+      current.engine.owes?.() ? (current.engine.problem() ?? "its engine is behind the log") : undefined,
     memory: () => current.room.bytes(),
     snapshot: () => journal.snapshot(() => current.rows.live()),
     info: () => infoOf(config, current, journal, problems),
     close: async () => {
+      replica?.close();
       await writer.close();
       const stopped = maintenance.stop();
       // A checkpoint may be waiting for the graph, which takes long to build: closing ends that.
@@ -257,24 +270,3 @@ const named = (log: Log, index: string): Log => {
       write(msg, { index, ...fields });
   return { ...log, debug: at(log.debug), info: at(log.info), warn: at(log.warn), error: at(log.error) };
 };
-
-async function idsOf(
-  { rows, fields }: Generation,
-  filter: Condition,
-  signal: AbortSignal,
-): Promise<string[]> {
-  await fields.prepare(filter, signal);
-  const found = rowsOf(rowsMatching({ fields }, filter, rows.view()));
-  return Array.from(found, (row) => rows.id(row));
-}
-
-async function pageOf(
-  { rows, fields }: Generation,
-  { after, most, filter, signal }: Page,
-): Promise<{ rows: Rows; found: Uint32Array }> {
-  if (filter) await fields.prepare(filter, signal);
-  const view = rows.view();
-  const bits = filter ? rowsMatching({ fields }, filter, view) : view.alive;
-  const from = after === undefined ? 0 : rows.after(after);
-  return { rows, found: rowsOf(bits, from, most) };
-}

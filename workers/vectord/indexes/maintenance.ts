@@ -28,7 +28,7 @@ interface MaintenanceDeps {
   /** Puts the new generation in the place of the current one; whoever uses the old one still may. */
   replace: (next: Generation) => void;
   newBlocks: () => VectorBlocks;
-  openEngine: (blocks: VectorBlocks) => Promise<Engine>;
+  openEngine: (rows: Rows) => Promise<Engine>;
   /** Memory for a copy of the live rows; throws `memory_full`. */
   roomFor: (rows: Rows) => Room;
   /** Memory to save an engine that takes so many bytes for it; throws `memory_full`. */
@@ -198,12 +198,13 @@ async function compactWithin(deps: MaintenanceDeps, room: Room, signal: AbortSig
   const view = old.rows.view();
   const mark = deps.journal.position();
   const copy = await copyLive({ rows: old.rows, into: newBlocks() }, view, clock, signal);
-  const engine = await openEngine(copy.rows.blocks);
+  const engine = await openEngine(copy.rows);
   const next = createGeneration({ rows: copy.rows, engine, room, vectors, clock, log });
   const closing = () => void next.close().catch((error) => log.warn("close failed", describe(error)));
   try {
     signal.addEventListener("abort", closing, { once: true });
-    const release = await next.holdAt(view.live);
+    // What has no file to keep need not be waited for, least of all an engine that may be away.
+    const release = engine.save ? await next.holdAt(view.live) : next.cover;
     const whole = copy.rows.view();
     await checkpointOf(deps, next, { view: whole, mark, signal });
     await copy.follow(signal);

@@ -4,9 +4,17 @@ import type { MemoryBudget, Room } from "../../../runtime/memory/memory.ts";
 import { describe } from "../../../runtime/telemetry/telemetry.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { Journal, Recovered } from "../journal/journal.ts";
-import { type Batch, bytesOfRows, bytesOfStored, createRows, type VectorBlocks } from "../rows/rows.ts";
+import {
+  type Batch,
+  bytesOfRows,
+  bytesOfStored,
+  createRows,
+  type Rows,
+  type VectorBlocks,
+} from "../rows/rows.ts";
 import type { IndexConfig } from "../schemas/schemas.ts";
 import { createGeneration } from "./generation.ts";
+import { localSpec } from "./index-engine.ts";
 import { createLiveIndex, type LiveDeps, type LiveIndex } from "./live-index.ts";
 
 /** Makes the index of an empty journal live. */
@@ -15,16 +23,19 @@ export const startLive = (
   config: IndexConfig,
   journal: Journal,
   engine: Engine,
-  blocks: VectorBlocks,
-) =>
-  createLiveIndex(
+  rows: Rows,
+) => {
+  const replica = deps.remotes.replica(config, journal.incarnation());
+  replica?.applied(0, rows, []);
+  return createLiveIndex(
     deps,
-    { config, journal, problems: [] },
+    { config, journal, problems: [], replica },
     createGeneration({
-      ...{ ...deps, rows: createRows(blocks), engine, vectors: config.vectors },
+      ...{ ...deps, rows, engine: replica?.over(rows, engine) ?? engine, vectors: config.vectors },
       room: deps.budget.take(0, config.name),
     }),
   );
+};
 
 /** For what was recovered and is not read yet. Throws `memory_full`. */
 export const roomToRead = (budget: MemoryBudget, { config, stored }: Recovered): Room =>
@@ -55,6 +66,7 @@ async function readLive(
   const problems: string[] = [];
   const blocks = deps.blocksFor(config);
   const rows = createRows(blocks);
+  const replica = deps.remotes.replica(config, recovered.incarnation);
   const apply = (batch: Batch) => {
     const applied = rows.apply(batch);
     deps.idempotency.found(batch.operation, () => applied);
@@ -65,9 +77,13 @@ async function readLive(
     room.resize(room.bytes() + more);
   };
   for await (const upserts of recovered.rows) apply({ deletes: [], upserts });
+  replica?.applied(recovered.base, rows, []);
   const engine = await reopenEngine(deps, recovered, blocks, problems);
   try {
-    for await (const batch of recovered.batches) apply(batch);
+    for await (const { segment, ...batch } of recovered.batches) {
+      apply(batch);
+      replica?.applied(segment, rows, batch.deletes);
+    }
   } catch (error) {
     await engine.close();
     throw error;
@@ -78,8 +94,11 @@ async function readLive(
   room.resize(bytesOfRows(config, rows));
   return createLiveIndex(
     deps,
-    { config, journal, problems },
-    createGeneration({ ...deps, rows, engine, room, vectors: config.vectors }),
+    { config, journal, problems, replica },
+    createGeneration({
+      ...{ ...deps, rows, room, vectors: config.vectors },
+      engine: replica?.over(rows, engine) ?? engine,
+    }),
   );
 }
 
@@ -91,12 +110,12 @@ async function reopenEngine(
 ): Promise<Engine> {
   if (engine && engine.rows <= blocks.rows()) {
     try {
-      return await engines.open(config, blocks, engine);
+      return await engines.open(localSpec(config), blocks, engine);
     } catch (error) {
       if (error instanceof ServiceError && error.type === "unavailable") throw error;
       log.warn("the engine's file cannot be read", { index: config.name, ...describe(error) });
       problems.push("the file of the engine's structure could not be read: it is built again");
     }
   }
-  return engines.open(config, blocks);
+  return engines.open(localSpec(config), blocks);
 }

@@ -5,8 +5,9 @@ import { fail, ServiceError, suggestionsFor, toWire } from "../../../runtime/err
 import type { MemoryBudget } from "../../../runtime/memory/memory.ts";
 import { describe, type Log } from "../../../runtime/telemetry/telemetry.ts";
 import type { Journals } from "../journal/journal.ts";
-import { bytesOfStored, bytesOfVector } from "../rows/rows.ts";
+import { bytesOfStored, bytesOfVector, createRows } from "../rows/rows.ts";
 import type { IndexConfig } from "../schemas/schemas.ts";
+import { localSpec } from "./index-engine.ts";
 import type { LiveDeps, LiveIndex } from "./live-index.ts";
 import { recoverLive, roomToRead, startLive } from "./recovery.ts";
 import { whenStored } from "./when-stored.ts";
@@ -23,7 +24,7 @@ export interface Indexes {
   create: (config: IndexConfig) => Promise<LiveIndex>;
   drop: (name: string) => Promise<void>;
   /** Makes the snapshot of `name` the contents of `as`. */
-  restore: (name: string, snapshot: string, as: string) => Promise<LiveIndex>;
+  restore: (name: string, snapshot: string, as: string, engine?: string | null) => Promise<LiveIndex>;
   /** Resolves when every index was tried once. */
   opened: Promise<void>;
   stop: () => Promise<void>;
@@ -75,8 +76,8 @@ export function openIndexes(deps: IndexesDeps): Indexes {
     open: () => openOf(slots),
     unreadable: () => unreadableOf(slots),
     pending: () => pendingOf(slots, isListed()),
-    create: (config) => {
-      if (slots.has(config.name)) return Promise.reject(taken(config.name));
+    create: async (config) => {
+      if (slots.has(config.name)) throw taken(config.name);
       return replacing(config.name, "being made", async () => {
         const live = await make(deps, config);
         slots.set(config.name, { state: "open", live });
@@ -94,15 +95,14 @@ export function openIndexes(deps: IndexesDeps): Indexes {
           throw error;
         }
         slots.delete(name);
+        if (slot.state === "open") await slot.live.leaveEngine();
       }),
-    restore: (name, snapshot, as) =>
+    restore: (name, snapshot, as, engine) =>
       replacing(as, "being restored", async (slot) => {
-        const close = async () => {
-          if (slot?.state === "open") await closeQuietly(slot.live, log);
-        };
+        const close = async () => slot?.state === "open" && (await closeQuietly(slot.live, log));
         await refuseTooLarge(deps.budget, name === as ? slot : slots.get(name), snapshot, slot);
         try {
-          await journals.restore(name, snapshot, as);
+          await journals.restore(name, snapshot, as, engine);
         } catch (error) {
           // Whether it was replaced is not known: what there is now is read again.
           if (error instanceof ServiceError && error.status >= 500 && slot?.state === "open") {
@@ -112,7 +112,7 @@ export function openIndexes(deps: IndexesDeps): Indexes {
           throw error;
         }
         await close();
-        return open(as);
+        return movedFrom(slot, await open(as));
       }),
     opened,
     stop: async () => {
@@ -239,10 +239,12 @@ async function refuseTooLarge(
 
 /** The engine comes first: a type that is not known must leave nothing behind. */
 async function make(deps: LiveDeps & { journals: Journals }, config: IndexConfig): Promise<LiveIndex> {
+  await deps.remotes.check(config);
   const blocks = deps.blocksFor(config);
-  const engine = await deps.engines.open(config, blocks);
+  const rows = createRows(blocks);
+  const engine = await deps.engines.open(localSpec(config), blocks);
   try {
-    return startLive(deps, config, await deps.journals.create(config), engine, blocks);
+    return startLive(deps, config, await deps.journals.create(config), engine, rows);
   } catch (error) {
     await engine.close();
     blocks.close();
@@ -256,6 +258,13 @@ const closeQuietly = (live: LiveIndex, log: Log): Promise<void> =>
     .catch((error) =>
       log.warn("an index did not close well", { index: live.config.name, ...describe(error) }),
     );
+
+/** What an engine of others had of the index before goes, where it lies elsewhere now. */
+async function movedFrom(before: Slot | undefined, live: LiveIndex): Promise<LiveIndex> {
+  const isMoved = before?.state === "open" && before.live.config.engine !== live.config.engine;
+  if (isMoved) await before.live.leaveEngine();
+  return live;
+}
 
 export const taken = (name: string): ServiceError =>
   fail("conflict", `there is an index or an alias named '${name}' already`);

@@ -167,3 +167,19 @@ export function createAppends(options: AppendsOptions): Appends {
 /** Bytes of a batch, roughly: metadata is guessed, its text is made only once. */
 const sizeOf = ({ deletes, upserts }: Batch): number =>
   deletes.length * 40 + upserts.ids.length * 300 + upserts.vectors.byteLength;
+
+/** Throws for a batch that would not read back the same. */
+export function checkBatch({ deletes, upserts: { ids, vectors, metadata } }: Batch, dimension: number): void {
+  const broken = [...deletes, ...ids].find((id) => !id.isWellFormed());
+  if (broken !== undefined) {
+    throw fail(
+      "invalid_field",
+      `id ${JSON.stringify(broken)}: expected valid Unicode, got half a surrogate pair`,
+    );
+  }
+  if (vectors.length !== ids.length * dimension || metadata.length !== ids.length) {
+    throw new RangeError(
+      `${ids.length} ids, ${vectors.length} numbers of dimension ${dimension}, ${metadata.length} metadata`,
+    );
+  }
+}

@@ -12,7 +12,10 @@ import type { IndexConfig, Snapshot } from "../schemas/schemas.ts";
 export interface Recovered {
   config: IndexConfig;
   rows: AsyncIterable<Upserts>;
-  batches: AsyncIterable<Batch>;
+  batches: AsyncIterable<SegmentBatch>;
+  /** The segment up to which all is in `rows`. */
+  base: number;
+  incarnation: string;
   /** What will be read: bytes, and rows at most. */
   stored: { bytes: number; rows: number };
   /** A local file of the engine's structure over the checkpoint's rows, there until the next checkpoint; absent when none was kept or it is damaged. */
@@ -20,6 +23,9 @@ export interface Recovered {
   /** What was found damaged and how that was dealt with. */
   problems: string[];
 }
+
+/** A batch with the number of its segment. */
+export type SegmentBatch = Batch & { segment: number };
 
 /** The durable side of one index. Appends are applied in the order of the calls. */
 export interface Journal {
@@ -39,6 +45,10 @@ export interface Journal {
   checkpoint: (contents: Contents, mark: number) => Promise<void>;
   /** The number of batches that are durable, in the order of the calls. */
   position: () => number;
+  /** The last segment that is durable; while a batch is taken into memory, its own. */
+  segment: () => number;
+  /** Chosen anew where an index is made or restored: segments are numbered within it. */
+  incarnation: () => string;
   storedBytes: () => number;
   /** Keys of the contents' objects that were found damaged or missing: a checkpoint puts whole ones in their place. */
   damaged: () => string[];

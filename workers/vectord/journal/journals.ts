@@ -5,7 +5,14 @@ import { fail } from "../../../runtime/errors/errors.ts";
 import { type Clock, createKeyedMutex, type KeyedMutex } from "../../../runtime/scheduling/scheduling.ts";
 import { describe, type Log } from "../../../runtime/telemetry/telemetry.ts";
 import type { Storaged } from "../../storaged/contract.ts";
-import { indexesPrefix, indexPrefix, type Manifest, manifestKey, segmentOf } from "../lhv1/lhv1.ts";
+import {
+  indexesPrefix,
+  indexPrefix,
+  type KeptSnapshot,
+  type Manifest,
+  manifestKey,
+  segmentOf,
+} from "../lhv1/lhv1.ts";
 import {
   createManifest,
   eraseAll,
@@ -24,7 +31,7 @@ import {
 } from "../objects/objects.ts";
 import { type Batch, rowsWithin, type Upserts } from "../rows/rows.ts";
 import type { IndexConfig } from "../schemas/schemas.ts";
-import type { Journal, Recovered } from "./interface.ts";
+import type { Journal, Recovered, SegmentBatch } from "./interface.ts";
 import { type JournalOptions, type OpenJournal, openJournal } from "./open-journal.ts";
 import { copySnapshot } from "./restore.ts";
 
@@ -35,8 +42,8 @@ export interface Journals {
   create: (config: IndexConfig) => Promise<Journal>;
   /** Opens what is there. Throws `not_found`, or `corrupt` naming the object when nothing sound is left. */
   open: (name: string) => Promise<{ journal: Journal; recovered: Recovered }>;
-  /** Makes a snapshot of `name` the contents of `as`, which replaces an index of that name atomically: a journal of `as` that is open takes nothing more, and the index is opened again. Snapshots of `as` stay. */
-  restore: (name: string, snapshot: string, as: string) => Promise<void>;
+  /** Makes a snapshot of `name` the contents of `as`, which replaces an index of that name atomically: a journal of `as` that is open takes nothing more, and the index is opened again. Snapshots of `as` stay. With `engine` it lies in that one, or in none for null. */
+  restore: (name: string, snapshot: string, as: string, engine?: string | null) => Promise<void>;
   /** Also drops what is damaged. Throws `not_found`. */
   drop: (name: string) => Promise<void>;
   inspectable: Inspectable;
@@ -88,7 +95,8 @@ export async function openJournals(options: JournalsOptions): Promise<Journals> 
         return remember(state, config.name, { file, objects: new Map(), segments: [] }, async () => {});
       }),
     open: (name) => state.exclusively(name, () => open(state, name)),
-    restore: (name, snapshot, as) => state.exclusively(as, () => restore(state, name, snapshot, as)),
+    restore: (name, snapshot, as, engine) =>
+      state.exclusively(as, () => restore(state, name, snapshot, { as, engine })),
     drop: (name) => state.exclusively(name, () => drop(state, name)),
     inspectable: state,
   };
@@ -169,6 +177,7 @@ async function open(state: State, name: string): Promise<{ journal: Journal; rec
     batches: flat(replay(store, { name, incarnation, dimension, base, segments, atLeast }, problems), () =>
       marks.appended(name, incarnation, segments.at(-1)?.sequence ?? base),
     ),
+    ...{ base, incarnation },
     ...(engine && checkpoint && { engine: { path: engine.path, rows: checkpoint.rows } }),
     problems,
   };
@@ -185,8 +194,12 @@ function storedOf({ checkpoint, config }: Manifest, segments: readonly SegmentRe
 
 async function* noRows(): AsyncGenerator<Upserts> {}
 
-async function* flat(groups: AsyncIterable<Batch[]>, ended: () => void): AsyncGenerator<Batch> {
-  for await (const group of groups) yield* group;
+async function* flat(
+  groups: AsyncIterable<{ sequence: number; batches: Batch[] }>,
+  ended: () => void,
+): AsyncGenerator<SegmentBatch> {
+  for await (const { sequence, batches } of groups)
+    for (const batch of batches) yield { ...batch, segment: sequence };
   ended();
 }
 
@@ -216,12 +229,18 @@ async function engineOf(store: ObjectStore, { checkpoint }: Manifest, problems: 
   }
 }
 
-async function restore(state: State, name: string, snapshotId: string, as: string): Promise<void> {
+async function restore(
+  state: State,
+  name: string,
+  snapshotId: string,
+  { as, engine }: { as: string; engine: string | null | undefined },
+): Promise<void> {
   const { store, newId } = state;
   const source = state.open.get(name);
   const from = source?.file.current() ?? (await readManifest(store, name))?.manifest;
   if (!from) throw fail("not_found", `there is no index '${name}'`);
-  const snapshot = from.snapshots.find(({ id }) => id === snapshotId);
+  const kept = from.snapshots.find(({ id }) => id === snapshotId);
+  const snapshot = kept && movedTo(kept, engine);
   if (!snapshot) throw fail("not_found", `'${name}' has no snapshot '${snapshotId}'`);
   const release = source?.keep(snapshot);
   try {
@@ -243,6 +262,19 @@ async function restore(state: State, name: string, snapshotId: string, as: strin
   } finally {
     release?.();
   }
+}
+
+/** The same in another engine: a graph of this process's own is not copied for one of others, and the other way round. */
+function movedTo(snapshot: KeptSnapshot, engine: string | null | undefined): KeptSnapshot {
+  const { engine: before, ...config } = snapshot.config;
+  if (engine === undefined || engine === (before ?? null)) return snapshot;
+  const moved = {
+    ...snapshot,
+    config: { ...config, ...(engine !== null && { engine, memory: "graph" as const }) },
+  };
+  if (!snapshot.checkpoint) return moved;
+  const { engine: _, ...checkpoint } = snapshot.checkpoint;
+  return { ...moved, checkpoint };
 }
 
 /** The manifest goes first: from then on there is no such index, and the rest are orphans. */

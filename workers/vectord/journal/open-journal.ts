@@ -18,7 +18,7 @@ import {
   writeSegment,
 } from "../objects/objects.ts";
 import type { Batch } from "../rows/rows.ts";
-import { type Appends, createAppends } from "./appends.ts";
+import { type Appends, checkBatch, createAppends } from "./appends.ts";
 import { type Journal, type JournalView, momentOf, neededOf } from "./interface.ts";
 import { addSnapshot, listSnapshots, objectsOf, removeSnapshot } from "./snapshots.ts";
 
@@ -68,16 +68,14 @@ interface State extends Omit<Found, "objects"> {
 
 /** Opens it; `closed` is called once. Removes in the background what the manifest does not need. */
 export function openJournal(options: JournalOptions, found: Found, closed: () => Promise<void>): OpenJournal {
-  const { file } = found;
   const mutex = new Mutex();
   const state = createState(options, found);
-  const { appends } = state;
+  const { appends, file } = state;
   const refuseEnded = () => {
     if (state.ended) throw state.ended;
   };
   const sweepExclusively = () => mutex.runExclusive(() => sweep(state));
   void mutex.runExclusive(() => claimAndSweep(state));
-
   const journal: Journal = {
     append: async (batch, apply) => {
       refuseEnded();
@@ -85,6 +83,8 @@ export function openJournal(options: JournalOptions, found: Found, closed: () =>
       await appends.append(batch, apply);
     },
     position: appends.position,
+    segment: appends.acknowledged,
+    incarnation: () => file.current().incarnation,
     sinceCheckpoint: () => ({ segments: state.tail.length, bytes: tailBytes(state) }),
     storedBytes: state.objects.total,
     damaged: () => neededOf(file.current(), state.damaged),
@@ -131,10 +131,7 @@ export function openJournal(options: JournalOptions, found: Found, closed: () =>
       }
     });
   };
-  const keep: OpenJournal["keep"] = (snapshot) => {
-    state.kept.add(snapshot);
-    return () => state.kept.delete(snapshot);
-  };
+  const keep = keepIn(state);
   return {
     journal,
     file,
@@ -146,6 +143,13 @@ export function openJournal(options: JournalOptions, found: Found, closed: () =>
     },
   };
 }
+
+const keepIn =
+  ({ kept }: State): OpenJournal["keep"] =>
+  (snapshot) => {
+    kept.add(snapshot);
+    return () => kept.delete(snapshot);
+  };
 
 function viewOf(
   state: State,
@@ -216,22 +220,6 @@ const tailBytes = ({ tail }: State): number => tail.reduce((sum, { bytes }) => s
 
 const keyOf = ({ file }: State, sequence: number): string =>
   segmentKey(file.current().name, file.current().incarnation, sequence);
-
-/** Throws for a batch that would not read back the same. */
-function checkBatch({ deletes, upserts: { ids, vectors, metadata } }: Batch, dimension: number): void {
-  const broken = [...deletes, ...ids].find((id) => !id.isWellFormed());
-  if (broken !== undefined) {
-    throw fail(
-      "invalid_field",
-      `id ${JSON.stringify(broken)}: expected valid Unicode, got half a surrogate pair`,
-    );
-  }
-  if (vectors.length !== ids.length * dimension || metadata.length !== ids.length) {
-    throw new RangeError(
-      `${ids.length} ids, ${vectors.length} numbers of dimension ${dimension}, ${metadata.length} metadata`,
-    );
-  }
-}
 
 async function write(
   state: State,

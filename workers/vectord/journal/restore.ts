@@ -33,7 +33,7 @@ export async function copySnapshot(
   }
   const chain = { name, incarnation: snapshot.incarnation, dimension, base, segments, last };
   let sequence = 0;
-  for await (const batches of replay(store, chain, [])) {
+  for await (const { batches } of replay(store, chain, [])) {
     sequence += 1;
     const key = segmentKey(to.name, incarnation, sequence);
     const id = `${incarnation}-${sequence}`;

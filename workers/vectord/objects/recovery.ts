@@ -43,7 +43,7 @@ interface Damaged {
  * The batches of each segment that counts. Throws `corrupt` naming the object; what was passed over is added to
  * `problems`.
  */
-export async function* replay(store: ObjectStore, chain: Chain, problems: string[]): AsyncGenerator<Batch[]> {
+export async function* replay(store: ObjectStore, chain: Chain, problems: string[]): AsyncGenerator<Intact> {
   let { base } = chain;
   let intact: Intact | undefined;
   let damaged: Damaged[] = [];
@@ -67,7 +67,7 @@ export async function* replay(store: ObjectStore, chain: Chain, problems: string
     const named = damaged.find(({ sequence }) => sequence === previous);
     if (named) throw named.damage;
     if (intact !== undefined && previous === intact.sequence) {
-      yield intact.batches;
+      yield intact;
       base = intact.sequence;
     } else if (previous === base) {
       if (intact) passOver([intact.sequence]);
@@ -78,7 +78,7 @@ export async function* replay(store: ObjectStore, chain: Chain, problems: string
   }
   if (damaged[0]) throw damaged[0].damage;
   if (intact) {
-    yield intact.batches;
+    yield intact;
     base = intact.sequence;
   }
   if (chain.last !== undefined && base !== chain.last) throw missing(chain.last);

@@ -22,7 +22,9 @@ export const bytesOfVector = (config: IndexConfig): number =>
 export const isOnDisk = ({ memory }: Pick<IndexConfig, "memory">): boolean =>
   memory !== undefined && memory !== "all";
 
-function engineBytes({ type, dimension, quantization, connectivity, memory }: IndexConfig): number {
+function engineBytes(config: IndexConfig): number {
+  const { type, dimension, quantization, connectivity, memory, engine } = config;
+  if (engine !== undefined) return 0;
   if (memory === "codes") return Math.ceil(dimension / 32) * 4;
   if (type === "flat") return 0;
   const links = /hnsw/i.test(type) ? connectivity * 12 + 128 : 16;

@@ -69,6 +69,8 @@ export interface Rows {
   view: () => View;
   /** The row that is alive under the id. */
   find: (id: string) => number | undefined;
+  /** The one that was alive under it when there were so many rows, as long as the id was not deleted since. */
+  findBelow: (id: string, total: number) => number | undefined;
   id: (row: number) => string;
   metadata: (row: number) => Metadata | undefined;
   total: () => number;
@@ -99,14 +101,16 @@ export function createRows(blocks: VectorBlocks, from: Sequences = createSequenc
   const metadata: (Metadata | undefined)[] = [];
   const sequences: number[] = [];
   const alive = createAlive();
+  /** Of a row that replaced another, that one. */
+  const before = new Map<number, number>();
   let heapBytes = 0;
 
-  const remove = (id: string): boolean => {
+  const remove = (id: string): number | undefined => {
     const row = rowOf.get(id);
-    if (row === undefined) return false;
+    if (row === undefined) return undefined;
     rowOf.delete(id);
     alive.remove(row);
-    return true;
+    return row;
   };
   const number = (sequence: number) => {
     const last = sequences.at(-1) ?? -1;
@@ -120,8 +124,12 @@ export function createRows(blocks: VectorBlocks, from: Sequences = createSequenc
     let replaced = 0;
     blocks.append(vectors, place);
     for (const [at, id] of newIds.entries()) {
-      if (remove(id)) replaced += 1;
       const row = ids.length;
+      const old = remove(id);
+      if (old !== undefined) {
+        replaced += 1;
+        before.set(row, old);
+      }
       rowOf.set(id, row);
       number(given?.[at] ?? from.next());
       ids.push(id);
@@ -135,7 +143,7 @@ export function createRows(blocks: VectorBlocks, from: Sequences = createSequenc
   return {
     blocks,
     apply: ({ deletes, upserts }, given) => {
-      const deleted = deletes.filter(remove).length;
+      const deleted = deletes.filter((id) => remove(id) !== undefined).length;
       const replaced = append(upserts, given);
       const { length } = upserts.ids;
       const missing = deletes.length - deleted;
@@ -143,6 +151,11 @@ export function createRows(blocks: VectorBlocks, from: Sequences = createSequenc
     },
     view: () => ({ total: ids.length, live: rowOf.size, alive: alive.freeze() }),
     find: (id) => rowOf.get(id),
+    findBelow: (id, total) => {
+      let row = rowOf.get(id);
+      while (row !== undefined && row >= total) row = before.get(row);
+      return row;
+    },
     id: (row) => ids[row] ?? "",
     metadata: (row) => metadata[row],
     total: () => ids.length,

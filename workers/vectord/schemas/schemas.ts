@@ -47,6 +47,9 @@ export const NamedShape = t.Union([
 export type NamedShape = Static<typeof NamedShape>;
 const NamedShapes = t.Record(t.String(), NamedShape, { minProperties: 1, maxProperties: namedMax });
 
+/** Where an index is searched: `local`, or one of `[vectord.engines.*]`. */
+export const engineName = t.String({ minLength: 1, maxLength: 64 });
+
 /** What an index was made with; it does not change. */
 export const IndexConfig = closed({
   name,
@@ -66,15 +69,17 @@ export const IndexConfig = closed({
   ef_search: t.Integer({ minimum: 1, maximum: 10_000 }),
   /** Vectors that an item may have beside the main one, by name. */
   vectors: t.Optional(NamedShapes),
+  /** One of `[vectord.engines.*]`, where its vectors are searched in another engine. */
+  engine: t.Optional(engineName),
   created_at: t.String({ format: "date-time" }),
 });
 export type IndexConfig = Static<typeof IndexConfig>;
 
 export const IndexInfo = t.Composite(
   [
-    t.Omit(IndexConfig, ["memory"]),
+    t.Omit(IndexConfig, ["memory", "engine"]),
     closed({
-      /** What searches the graph: usearch, faiss or exact. */
+      /** What searches the graph: usearch, faiss, exact, or the name of an engine of others. */
       engine: t.String(),
       count: t.Integer({ minimum: 0 }),
       /** Rows that were deleted or replaced and wait for compaction. */

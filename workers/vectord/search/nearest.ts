@@ -41,6 +41,8 @@ export async function nearestNeighbours(index: Compared, query: Query): Promise<
   const k = Math.min(query.k, matching);
   const queries = query.vectors.length / index.rows.blocks.dimension;
   if (k === 0) return Array.from({ length: queries }, () => []);
+  const away = query.exact ? undefined : index.engine.away?.();
+  if (away) throw away;
   if (query.exact || covered === 0) return exactly(index, query, scope, 0);
   return throughEngine(index, { ...query, k }, scope);
 }
@@ -83,7 +85,8 @@ async function throughEngine(index: Compared, query: Query, scope: Scope): Promi
   const { covered, among, matching, view } = scope;
   const inside = matching === view.total ? covered : countRows(among, covered);
   const isWhole = matching === view.total;
-  const situation = { k: query.k, ef: query.ef, covered, matching: inside, isWhole };
+  const { candidatesMax = Number.POSITIVE_INFINITY } = index.engine;
+  const situation = { k: query.k, ef: query.ef, covered, matching: inside, isWhole, candidatesMax };
   const plan = inside === 0 ? undefined : planSearch(situation);
   if (plan?.kind === "exact") return exactly(index, query, scope, 0);
   const [tail, head] = await Promise.all([
@@ -117,7 +120,12 @@ async function throughGraph(
     }
     const { candidates } = plan;
     const ef = matching < covered ? Math.max(query.ef, candidates) : query.ef;
-    const found = await index.engine.search(vectors, { k: candidates, ef, signal: query.signal });
+    const found = await index.engine.search(vectors, {
+      k: candidates,
+      ef,
+      upTo: covered,
+      signal: query.signal,
+    });
     const short: number[] = [];
     for (const [at, number] of open.entries()) {
       const near = neighboursOf(found[at]).filter(({ row }) => row < covered && hasRow(scope.among, row));

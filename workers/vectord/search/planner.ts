@@ -32,6 +32,8 @@ export interface Situation {
   matching: number;
   /** Whether these are all rows there are, which an exact search reads in order instead of one by one. */
   isWhole: boolean;
+  /** Most candidates that the engine gives. */
+  candidatesMax?: number;
 }
 
 export type Plan = { kind: "exact" } | { kind: "graph"; candidates: number };
@@ -60,5 +62,8 @@ export function planWider(candidates: number, situation: Situation): Plan {
   return isWider && isAffordable(wider, situation) ? { kind: "graph", candidates: wider } : { kind: "exact" };
 }
 
-const isAffordable = (candidates: number, { matching, isWhole }: Situation): boolean =>
-  candidates * rowsPerCandidate[isWhole ? "whole" : "chosen"] < matching;
+const isAffordable = (
+  candidates: number,
+  { matching, isWhole, candidatesMax = Number.POSITIVE_INFINITY }: Situation,
+): boolean =>
+  candidates <= candidatesMax && candidates * rowsPerCandidate[isWhole ? "whole" : "chosen"] < matching;

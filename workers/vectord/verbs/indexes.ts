@@ -7,6 +7,7 @@ import { type Clock, timestamp } from "../../../runtime/scheduling/scheduling.ts
 import { checkShapes } from "../bodies/bodies.ts";
 import type { Vectord } from "../contract.ts";
 import { type Indexes, type LiveIndex, type Names, taken } from "../indexes/indexes.ts";
+import { localName } from "../remote/remote.ts";
 import type { IndexConfig } from "../schemas/schemas.ts";
 import type { Texts } from "./texts.ts";
 
@@ -99,22 +100,29 @@ async function shapeOf({ dimension, embedding_model: model }: Asked, texts: Text
 }
 
 function configOf(input: Asked & { dimension: number }, clock: Pick<Clock, "now">): IndexConfig {
-  const { name, dimension, ...chosen } = input;
-  return { name, dimension, ...defaults, ...chosen, created_at: timestamp(clock) };
+  const { name, dimension, engine, ...chosen } = input;
+  const isHere = engine === undefined || engine === localName;
+  return {
+    ...{ name, dimension, ...defaults },
+    // Rows whose graph is elsewhere are read for a few hits of each search: they need not be in memory.
+    ...(!isHere && { engine, memory: "graph" as const }),
+    ...chosen,
+    created_at: timestamp(clock),
+  };
 }
 
 export function snapshotVerbs(indexes: Indexes, names: Names): SnapshotVerbs {
   return {
     snapshots: async ({ name }) => ({ snapshots: await names.resolve(name).journal.snapshots() }),
     snapshot: ({ name }) => names.resolve(name).snapshot(),
-    restore: async ({ name, snapshot, as }) => {
+    restore: async ({ name, snapshot, as, engine }) => {
       const from = sourceOf(name, indexes, names);
       const to = as ?? from;
       if (to !== from) {
         names.refuseAlias(to);
         if (indexes.has(to)) throw taken(to);
       }
-      const live = await indexes.restore(from, snapshot, to);
+      const live = await indexes.restore(from, snapshot, to, engine === localName ? null : engine);
       return { ...live.info(), aliases: names.aliasesOf(to) };
     },
     dropSnapshot: async ({ name, snapshot }) => {
