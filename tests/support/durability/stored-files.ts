@@ -46,6 +46,7 @@ const every = [
   "playbook",
   "profile",
   "event",
+  "erased",
   "dropped",
   "large",
   "papers",
@@ -118,6 +119,7 @@ const bearsOfMarks: Record<string, string[]> = {
   pathwayd: ["trace", "keyed"],
   matrixd: ["corpus", "papers", "playbook", "profile"],
   observerd: ["event"],
+  gateway: ["erased"],
 };
 
 /** The first that fits counts. A file that none fits is one that nobody has thought of: its kind belongs here. */
@@ -232,7 +234,7 @@ export const storedKinds: readonly StoredKind[] = [
   },
   logOf("log of operations", /^observerd\/operations-\d+\.log$/, ["event"]),
   logOf("log of reviews", /^observerd\/reviews\.log$/, []),
-  logOf("log of erasures", /^gateway\/erasures\.log$/, []),
+  logOf("log of erasures", /^gateway\/erasures\.log$/, ["erased"]),
   { name: "spend of providers", path: /^chatd\/spend\.json$/, bears: none },
 ];
 

@@ -72,6 +72,11 @@ async function memories(): Promise<void> {
     metadata_columns: ["mail"],
   };
   await followed((await send("POST", "/v1/matrix/corpora", spec)).job_id);
+  // These do not hold what the rows are found by.
+  const names = { name: "names", dataset: "people", id_column: "id", text_columns: ["name"] };
+  await followed((await send("POST", "/v1/matrix/corpora", names)).job_id);
+  const { dataset: _, ...told } = { ...names, name: "told", sql: "SELECT id, name FROM people" };
+  await followed((await send("POST", "/v1/matrix/corpora", told)).job_id);
   const playbook = { query_text: "Who is to be asked?", corpus: "people", answer_id: "1" };
   await send("POST", "/v1/matrix/playbooks/record", playbook);
   await send("POST", "/v1/matrix/playbooks/record", { ...playbook, answer_id: "2", note: `Ask ${needle}.` });
@@ -164,6 +169,8 @@ test("everything that names the person goes, and who asked for it, when and why 
   expect(await send("GET", "/v1/observer/stats")).toMatchObject({ total: 3, failures: 1 });
   expect((await send("GET", "/v1/queries")).queries).toMatchObject([{ name: "ann" }]);
   expect((await send("GET", "/v1/matrix/playbooks")).playbooks).toMatchObject([{ answer_id: "1" }]);
+  const about = { corpora: ["people", "names", "told"], query_text: "Jane", mode: "lexical" };
+  expect((await send("POST", "/v1/matrix/search", about)).hits).toEqual([]);
   expect(await send("GET", "/v1/vectors/index/faces")).toMatchObject({ count: 2, deleted: 0 });
 });
 

@@ -1,7 +1,8 @@
 /** Corpora without a subject: rows and vectors that name it, and what SQLite still has of rows that are gone. */
 import type { Erasing, ErasureReport } from "../../../runtime/contract/contract.ts";
 import { removedAt, reportOf } from "../../../runtime/erasure/erasure.ts";
-import { isOver, type Jobs } from "../jobs/jobs.ts";
+import { fail, ServiceError } from "../../../runtime/errors/errors.ts";
+import { findSource, isOver, type Jobs } from "../jobs/jobs.ts";
 import { changeRecord, type Entry } from "./entry.ts";
 import type { Tools } from "./job.ts";
 import { discardBuild, sweepBuild } from "./maintenance.ts";
@@ -10,24 +11,61 @@ import { databaseFile } from "./record.ts";
 /** How long a wait for a job lasts before it is looked at again, in milliseconds. */
 const waitMs = 1000;
 
+interface Parts {
+  tools: Tools;
+  jobs: Jobs;
+  /** Begins a job that refreshes it. */
+  refresh: (entry: Entry, signal: AbortSignal) => Promise<{ job_id: string }>;
+}
+
 export async function eraseFromCorpora(
   entries: readonly Entry[],
   erasing: Erasing,
-  { tools, jobs }: { tools: Tools; jobs: Jobs },
+  parts: Parts,
 ): Promise<ErasureReport> {
   const reports: ErasureReport[] = [];
-  for (const entry of entries) reports.push(await eraseFromCorpus(entry, erasing, { tools, jobs }));
+  for (const entry of entries) {
+    if (!erasing.dryRun) await idle(entry.record.name, parts.jobs, erasing.signal);
+    const stale = erasing.dryRun ? reportOf() : await followRows(entry, erasing, parts);
+    reports.push(stale, await eraseFromCorpus(entry, erasing, parts));
+  }
   return reportOf(...reports);
+}
+
+/**
+ * A row that its dataset lost goes, whatever of it the corpus took: the subject may stand in a column that it did not. A
+ * statement may read any dataset, and is read again in any case.
+ */
+async function followRows(
+  entry: Entry,
+  { signal }: Erasing,
+  { tools, jobs, refresh }: Parts,
+): Promise<ErasureReport> {
+  const { live, damage, record } = entry;
+  if (!live || damage) return reportOf();
+  try {
+    const { version } = await findSource(record.spec, tools.peers, signal);
+    if (version !== undefined && version === live.state.dataset_version) return reportOf();
+    const { job_id: id } = await refresh(entry, signal);
+    await idle(record.name, jobs, signal);
+    const { state, error } = jobs.get(id);
+    if (state === "done") return reportOf();
+    throw fail("unavailable", `its refresh is ${state}: ${error?.message ?? "it tells no reason"}`);
+  } catch (cause) {
+    signal.throwIfAborted();
+    if (!(cause instanceof ServiceError)) throw cause;
+    const why = `it cannot follow its source, whose rows may be gone: ${cause.message}`;
+    return { removed: [], left: [leftAt(`matrixd/${record.name}`, why, "refresh or drop the corpus")] };
+  }
 }
 
 async function eraseFromCorpus(
   entry: Entry,
-  { subject, dryRun, signal }: Erasing,
-  { tools, jobs }: { tools: Tools; jobs: Jobs },
+  { subject, dryRun }: Erasing,
+  { tools }: Parts,
 ): Promise<ErasureReport> {
   const { name, spec, last_error: lastError } = entry.record;
   const place = `matrixd/${name}`;
-  if (!dryRun) await idle(name, jobs, signal);
   const { live, damage } = entry;
   const { lexicon, peers } = tools;
   const left = [

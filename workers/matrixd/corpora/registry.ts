@@ -67,6 +67,23 @@ export async function createCorpora(
     return entry;
   };
 
+  const submit: OpenCorpora["submit"] = async (spec, signal, jobId) => {
+    const source = await findSource(spec, tools.peers, signal);
+    return mutex.runExclusive(async () => {
+      const known = entries.get(spec.name);
+      if (known?.damage?.isNewer) throw refuseNewer(known);
+      const entry = known ?? (await makeEntry(spec));
+      const refresh = canRefresh(spec, entry);
+      const job = await jobs
+        .submit(spec.name, refresh, (running) => workOn(entry, { spec, source }, tools, running), jobId)
+        .catch((cause) => {
+          if (!known) forget(entries, entry, tools);
+          throw cause;
+        });
+      return { job_id: job.job_id, corpus: spec.name, refresh };
+    });
+  };
+
   return {
     hold: (name) => {
       const entry = entryOf(name);
@@ -76,22 +93,7 @@ export async function createCorpora(
     },
     list: () => sorted().map(infoOf),
     get: (name) => infoOf(entryOf(name)),
-    submit: async (spec, signal, jobId) => {
-      const source = await findSource(spec, tools.peers, signal);
-      return mutex.runExclusive(async () => {
-        const known = entries.get(spec.name);
-        if (known?.damage?.isNewer) throw refuseNewer(known);
-        const entry = known ?? (await makeEntry(spec));
-        const refresh = canRefresh(spec, entry);
-        const job = await jobs
-          .submit(spec.name, refresh, (running) => workOn(entry, { spec, source }, tools, running), jobId)
-          .catch((cause) => {
-            if (!known) forget(entries, entry, tools);
-            throw cause;
-          });
-        return { job_id: job.job_id, corpus: spec.name, refresh };
-      });
-    },
+    submit,
     drop: (name) =>
       mutex.runExclusive(async () => {
         const entry = entryOf(name);
@@ -101,7 +103,11 @@ export async function createCorpora(
         forget(entries, entry, tools);
       }),
     entries: sorted,
-    erase: (erasing) => eraseFromCorpora(sorted(), erasing, { tools, jobs }),
+    erase: (erasing) =>
+      eraseFromCorpora(sorted(), erasing, {
+        ...{ tools, jobs },
+        refresh: ({ record }, signal) => submit(record.spec, signal),
+      }),
     damages: () =>
       sorted().flatMap(({ record, damage }) =>
         damage ? [`corpus '${record.name}' is damaged: ${damage.reason}`] : [],
