@@ -20,6 +20,7 @@ export { highestId, type IcebergSchema, nameMapping, schemaOf, Unpublishable } f
 export { mainBranch } from "./snapshot-updates.ts";
 export {
   emptyTable,
+  metadataText,
   newTable,
   noSnapshot,
   type Snapshot,

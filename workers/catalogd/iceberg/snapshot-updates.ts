@@ -65,7 +65,8 @@ export function removeSnapshots({ table }: Draft, { "snapshot-ids": ids }: Updat
   table.snapshots = table.snapshots.filter(stays);
   for (const [name, ref] of Object.entries(table.refs)) if (!stays(ref)) removeRef(table, name);
   // A log with a gap would say of a time what does not hold: it begins behind the last one.
-  const lastGone = table["snapshot-log"].findLastIndex((entry) => !snapshotOf(table, entry["snapshot-id"]));
+  const left = new Set(table.snapshots.map((snapshot) => String(snapshot["snapshot-id"])));
+  const lastGone = table["snapshot-log"].findLastIndex((entry) => !left.has(String(entry["snapshot-id"])));
   table["snapshot-log"] = table["snapshot-log"].slice(lastGone + 1);
   table.statistics = (table.statistics ?? []).filter(stays);
   table["partition-statistics"] = (table["partition-statistics"] ?? []).filter(stays);

@@ -1,5 +1,5 @@
 /** Table metadata (format 2, §"Table Metadata Fields"): what it is, and what a new table's is. */
-import type { Id } from "./json.ts";
+import { exactText, type Id } from "./json.ts";
 import { freshIds, type IcebergSchema } from "./schema.ts";
 import type { IcebergStruct } from "./type-map.ts";
 
@@ -143,3 +143,31 @@ export const emptyTable = (now: number): TableMetadata => ({
   "sort-orders": [],
   properties: {},
 });
+
+/** Their entries are replaced and removed, and never changed. */
+const histories: readonly string[] = ["snapshots", "snapshot-log", "metadata-log"];
+const texts = new WeakMap<object, string>();
+
+function entryText(entry: unknown): string {
+  if (typeof entry !== "object" || entry === null) return exactText(entry) ?? "null";
+  const text = texts.get(entry) ?? exactText(entry);
+  texts.set(entry, text);
+  return text;
+}
+
+/**
+ * The metadata as `exactText` gives it, to be asked for when it changes no more: the text is kept as long as the metadata. Each
+ * commit adds an entry to lists that grow with the table's history, and the others keep theirs.
+ */
+export function metadataText(metadata: TableMetadata): string {
+  const known = texts.get(metadata);
+  if (known !== undefined) return known;
+  const fields = Object.entries(metadata).flatMap(([name, value]) => {
+    const isHistory = histories.includes(name) && Array.isArray(value);
+    const text = isHistory ? `[${value.map(entryText).join(",")}]` : exactText(value);
+    return text === undefined ? [] : [`${JSON.stringify(name)}:${text}`];
+  });
+  const text = `{${fields.join(",")}}`;
+  texts.set(metadata, text);
+  return text;
+}

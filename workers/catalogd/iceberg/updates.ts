@@ -96,7 +96,15 @@ const actions: Readonly<Record<string, Apply>> = {
 
 /** The metadata with the updates applied; the old one stays as it is. Throws `bad_request` and `conflict`. */
 export function applyUpdates(before: TableMetadata, updates: readonly Update[], now: number): TableMetadata {
-  const table = structuredClone(before);
+  const { snapshots, "snapshot-log": log, "metadata-log": files, ...rest } = before;
+  const table: TableMetadata = {
+    ...before,
+    ...structuredClone(rest as TableMetadata),
+    // What has been stays: entries of thousands of snapshots are shared with the metadata before.
+    snapshots: [...snapshots],
+    "snapshot-log": [...log],
+    "metadata-log": [...files],
+  };
   table["last-updated-ms"] = Math.max(now, before["last-updated-ms"]);
   const draft: Draft = { table, added: { schema: -1, spec: -1, order: -1 }, staged: new Set() };
   for (const update of updates) {

@@ -12,7 +12,7 @@ import type { Storaged } from "../../storaged/contract.ts";
 import type { ChainReader } from "../history/history.ts";
 import {
   decodeManifestList,
-  exactText,
+  metadataText,
   parseExact,
   type TableMetadata,
   Unpublishable,
@@ -127,7 +127,7 @@ export function createPublishing(deps: {
       if (cached?.key === key) return { metadata: cached.metadata, location, etag };
       const stored = await readMetadata(storage, key);
       const metadata = stored ?? (await keep(storage, key, await publish(head, root)));
-      cache.set(name, { key, metadata }, { size: exactText(metadata).length + 1 });
+      cache.set(name, { key, metadata }, { size: metadataText(metadata).length + 1 });
       return { metadata, location, etag };
     });
   return {
@@ -182,7 +182,7 @@ const tooManyWaiting = (name: string) =>
 
 /** Stores it, unless another one did; that one holds then. What is damaged there is written over. */
 async function keep(storage: Storage, key: string, metadata: TableMetadata): Promise<TableMetadata> {
-  const bytes = new TextEncoder().encode(exactText(metadata));
+  const bytes = new TextEncoder().encode(metadataText(metadata));
   if (await writeOnce(storage.write, key, bytes)) return metadata;
   const there = await readMetadata(storage, key);
   if (there) return there;

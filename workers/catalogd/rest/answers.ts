@@ -1,10 +1,22 @@
 /** Answers of Iceberg's REST catalog, whose JSON keeps ids of 63 bits. */
 import type { HttpRequest } from "../../../runtime/contract/contract.ts";
-import { exactText, sameId, type TableMetadata } from "../iceberg/iceberg.ts";
+import { exactText, metadataText, sameId, type TableMetadata } from "../iceberg/iceberg.ts";
 import type { StorageConfig } from "./storage-config.ts";
 
+const json = (text: string, headers: Record<string, string>): Response =>
+  new Response(text, { headers: { "content-type": "application/json", ...headers } });
+
 export const answer = (body: unknown, headers: Record<string, string> = {}): Response =>
-  new Response(exactText(body), { headers: { "content-type": "application/json", ...headers } });
+  json(exactText(body), headers);
+
+/** A table, whose metadata is most of it. */
+export function tableAnswer(
+  { metadata, ...rest }: { metadata: TableMetadata; [field: string]: unknown },
+  headers: Record<string, string> = {},
+): Response {
+  const fields = exactText(rest).slice(1, -1);
+  return json(`{${fields === "" ? "" : `${fields},`}"metadata":${metadataText(metadata)}}`, headers);
+}
 
 export const nothing = (): Response => new Response(null, { status: 204 });
 
@@ -29,7 +41,7 @@ export function loaded(
   if (known.some((each) => each.trim().replace(/^W\//, "") === tag))
     return new Response(null, { status: 304, headers: { etag: tag } });
   const shown = isShort ? withRefsOnly(metadata) : metadata;
-  return answer({ "metadata-location": location, metadata: shown, ...storage }, { etag: tag });
+  return tableAnswer({ "metadata-location": location, metadata: shown, ...storage }, { etag: tag });
 }
 
 function withRefsOnly(metadata: TableMetadata): TableMetadata {

@@ -11,7 +11,7 @@ import {
   publishedNamespace,
 } from "../open/open.ts";
 import type { Publishing } from "../publishing/publishing.ts";
-import { answer, loaded, nothing, pageOf } from "./answers.ts";
+import { answer, loaded, nothing, pageOf, tableAnswer } from "./answers.ts";
 import { bodyOf, changeFrom, identifierFrom } from "./bodies.ts";
 import { levelOf, readNamespace } from "./namespaces.ts";
 import { type PublishedTables, readOnly } from "./published.ts";
@@ -135,7 +135,7 @@ function makingRoutes(deps: TableDeps): Route[] {
         const { staged, metadata, location, etag } = await open.create(namespace, body, askingOf(asked));
         const storage = await storageOf(deps, asked.request, { namespace, name: body.name });
         const shown = staged ? { metadata } : { "metadata-location": location, metadata };
-        return answer({ ...shown, ...storage }, staged ? {} : { etag: `"${etag}"` });
+        return tableAnswer({ ...shown, ...storage }, staged ? {} : { etag: `"${etag}"` });
       },
     },
     {
@@ -150,7 +150,7 @@ function makingRoutes(deps: TableDeps): Route[] {
           askingOf(asked),
         );
         const storage = await storageOf(deps, asked.request, { namespace, name: String(name) });
-        return answer({ "metadata-location": location, metadata, ...storage }, { etag: `"${etag}"` });
+        return tableAnswer({ "metadata-location": location, metadata, ...storage }, { etag: `"${etag}"` });
       },
     },
   ];
@@ -168,7 +168,7 @@ function changingRoutes(deps: TableDeps): Route[] {
         const change = changeFrom(id, await bodyOf(asked.request));
         const [made] = await open.commitOfEngine([change], askingOf(asked));
         if (!made) throw new Error("a commit of one table made none");
-        return answer(
+        return tableAnswer(
           { "metadata-location": made.location, metadata: made.metadata },
           { etag: `"${made.etag}"` },
         );

@@ -3,7 +3,7 @@ import { LRUCache } from "lru-cache";
 import type { Peer } from "../../../runtime/contract/contract.ts";
 import { ServiceError } from "../../../runtime/errors/errors.ts";
 import type { Storaged } from "../../storaged/contract.ts";
-import { exactText, parseExact, refusals, type TableMetadata } from "../iceberg/iceberg.ts";
+import { metadataText, parseExact, refusals, type TableMetadata } from "../iceberg/iceberg.ts";
 import { keyOf, type Root } from "./addresses.ts";
 
 export interface MetadataFiles {
@@ -49,7 +49,7 @@ export function createMetadataFiles(
       return metadata;
     },
     write: async (location, metadata) => {
-      const text = exactText(metadata);
+      const text = metadataText(metadata);
       const key = await keyFor(location);
       await storage.write({ key, bytes: new TextEncoder().encode(text), if_none_match: "*" });
       keep(location, text, metadata);

@@ -41,12 +41,13 @@ export async function upsert(
   for (const piece of pieces) checkNulls(manifest.columns, piece);
   const fresh = `${await keysOf(rewriting, names, pieces)} AS fresh`;
   await checkKeys(rewriting, { fresh, key, names, keyRepeats });
+  const among = await betweenKeys(rewriting, { fresh, key, columns: manifest.columns });
   const isSame = names.map((name) => `fresh.${name} = kept.${name}`).join(" AND ");
   const countOf = async (now: Base, objects: readonly RowFile[]): Promise<number> => {
     rewriting.signal.throwIfAborted();
     const version = versionName(now.manifest);
     const path = join(directory, `${deps.newId()}.keys.parquet`);
-    const sql = `SELECT ${names.join(", ")} FROM ${quotedVersion(now.manifest)}`;
+    const sql = `SELECT ${names.join(", ")} FROM ${quotedVersion(now.manifest)}${among}`;
     try {
       await readRows(rewriting, { sql, version, keys: objects.map((object) => object.key) }, path);
       const kept = `read_parquet(${quoteText(path)}, hive_partitioning = false) AS kept`;
@@ -108,6 +109,46 @@ async function keysOf(
     `COPY (SELECT ${names.join(", ")} FROM read_parquet([${paths}], hive_partitioning = false)) TO ${path} (FORMAT parquet)`,
   );
   return `read_parquet(${path}, hive_partitioning = false)`;
+}
+
+/** Types whose values stand in SQL as they are printed, and are in the order of their bounds. */
+const plainTypes = /^((TINY|SMALL|BIG|HUGE)?INT|INTEGER|DECIMAL\(\d+,\s?\d+\)|VARCHAR|DATE|TIMESTAMP)$/;
+/** Longer ones say no more of where rows are. */
+const boundCharactersMax = 1000;
+
+/**
+ * A condition that all rows with one of the keys meet: files whose bounds are elsewhere are not opened. Only of types that
+ * compare alike wherever they are compared.
+ */
+async function betweenKeys(
+  { session }: Rewriting,
+  {
+    fresh,
+    key,
+    columns,
+  }: { fresh: string; key: readonly string[]; columns: readonly { name: string; type: string }[] },
+): Promise<string> {
+  const plain = columns.filter(({ name, type }) => key.includes(name) && plainTypes.test(type));
+  if (plain.length === 0) return "";
+  const bounds = plain.map(({ name, type }, at) =>
+    ["min", "max"]
+      .map((of) => `CAST(${of}(CAST(${quoteName(name)} AS ${type})) AS VARCHAR) AS ${of}${at}`)
+      .join(", "),
+  );
+  const [row = {}] = await session.run(`SELECT ${bounds.join(", ")} FROM ${fresh}`);
+  const conditions = plain.flatMap(({ name, type }, at) => {
+    const [least, most] = [row[`min${at}`], row[`max${at}`]].map((text) => literalOf(text, type));
+    return least === undefined || most === undefined
+      ? []
+      : [`${quoteName(name)} >= ${least}`, `${quoteName(name)} <= ${most}`];
+  });
+  return conditions.length === 0 ? "" : ` WHERE ${conditions.join(" AND ")}`;
+}
+
+function literalOf(text: unknown, type: string): string | undefined {
+  if (typeof text !== "string" || text.length > boundCharactersMax || text.includes("\0")) return undefined;
+  if (type === "VARCHAR") return quoteText(text);
+  return type === "DATE" || type === "TIMESTAMP" ? `CAST(${quoteText(text)} AS ${type})` : text;
 }
 
 async function checkKeys(

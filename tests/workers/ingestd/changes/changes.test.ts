@@ -139,6 +139,30 @@ describe("update", () => {
 });
 
 describe("upsert", () => {
+  test.each([
+    ["whole numbers", "BIGINT", ["-9223372036854775808", "-5", "0", "7", "9223372036854775807"]],
+    ["decimals", "DECIMAL(38,2)", ["-999999999999999999999999999999999999.99", "-0.01", "0.00", "3.10"]],
+    ["texts", "VARCHAR", ["", " ", "it's", '"q"', "é", "\u{1f600}", "~", "z".repeat(2000)]],
+    ["days", "DATE", ["0044-03-15 (BC)", "1969-12-31", "2024-02-29", "9999-12-31"]],
+    ["doubles", "DOUBLE", ["-inf", "-1.5", "0.0", "1e300", "inf", "nan"]],
+  ])("finds the keys at their bounds: %s", async (name, type, values) => {
+    const table = `bounds_${name.replaceAll(" ", "_")}`;
+    // Of few objects all are read, whatever their bounds.
+    const all = values.flatMap((value) => [value, value]).slice(0, Math.max(9, values.length));
+    const quoted = (value: string) => `"${value.replaceAll('"', '""')}"`;
+    await stack.ingest(table, `k,j,n\n"",99,0\n`, `&types=k:${type}&null=none`);
+    for (const [at, value] of values.entries())
+      await stack.ingest(table, `k,j,n\n${quoted(value)},${at},1\n`, "&mode=append");
+    for (let at = values.length; at < 9; at++)
+      await stack.ingest(table, `k,j,n\n${quoted(all[0] ?? "")},${at},1\n`, "&mode=append");
+    const rows = values.map((value, at) => `${quoted(value)},${at},2\n`).join("");
+    const { answer, error } = await stack.ingest(table, `k,j,n\n${rows}`, "&mode=upsert&key=k&key=j");
+    expect(error.message).toBe("");
+    expect(answer).toMatchObject({ rows_loaded: values.length, rows_replaced: values.length });
+    const twos = await stack.rows(`SELECT count(*)::INTEGER AS n FROM ${table} WHERE n = 2`);
+    expect(twos).toEqual([{ n: values.length }]);
+  });
+
   test("rows with a key that is there take its place, the others come besides", async () => {
     await three("keyed");
     const { answer, error } = await stack.ingest(
