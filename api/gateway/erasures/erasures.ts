@@ -93,7 +93,7 @@ export async function openErasures(deps: Deps<Mounted>): Promise<Erasures> {
         retryLater();
         return { dry_run: false, ...withoutSubject(ended) };
       },
-      erasures: async () => ({ erasures: journal.all().map(withoutSubject).reverse() }),
+      erasures: async () => ({ erasures: journal.listed().map(withoutSubject).reverse() }),
     },
     open: () => open().map(withoutSubject),
     problems: journal.problems,

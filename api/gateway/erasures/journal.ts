@@ -24,8 +24,10 @@ export interface Kept extends Erasure {
 }
 
 export interface Journal {
-  /** Oldest first. */
+  /** Oldest first; none where the journal is refused. */
   all: () => Kept[];
+  /** The same; throws where it is refused, as nobody can tell then which there were. */
+  listed: () => Kept[];
   /** Resolves when it is on stable storage. */
   write: (kept: Kept) => Promise<void>;
   /** As `write`, and nothing is left of what earlier lines said of it. */
@@ -73,6 +75,10 @@ export async function openJournal({
   };
   return {
     all: () => [...erasures.values()],
+    listed: () => {
+      if (refused) throw refused.cause;
+      return [...erasures.values()];
+    },
     write: async (kept) => {
       await (await opened()).append(kept);
       erasures.set(kept.id, kept);

@@ -195,7 +195,10 @@ async function startDamaged(scene: Scene, cases: readonly Case[]): Promise<Seen 
     try {
       const services = Object.entries(product.addresses);
       const look = async () => {
-        const fsck = services.map(([name]) => textAt(`${product.url}/v1/durable/${name}/inspect`));
+        const own = [textAt(`${product.url}/durable/gateway/inspect`)];
+        const fsck = own.concat(
+          services.map(([name]) => textAt(`${product.url}/v1/durable/${name}/inspect`)),
+        );
         const readyz = services.map(([, url]) => textAt(`${url}/readyz`));
         return { fsck: await Promise.all(fsck), readyz: await Promise.all(readyz) };
       };

@@ -53,6 +53,21 @@ test("a table without rows has its columns, in every list of tables", async () =
   ]);
 });
 
+test("its plan is told as that of any table, and its columns are described", async () => {
+  await event({ model: "planned" });
+  const where = `FROM ${table} WHERE model = 'planned'`;
+  for (const words of ["EXPLAIN", "EXPLAIN ANALYZE", "EXPLAIN (FORMAT JSON)"]) {
+    const [plan] = await rows(`${words} SELECT endpoint ${where}`);
+    expect(String(plan?.explain_value)).toMatch(/READ_PARQUET/);
+    expect(String(plan?.explain_value)).not.toContain(sql.directory);
+  }
+  const described = await rows(`DESCRIBE ${table}`);
+  expect(described.map(({ column_name: name }) => name)).toContain("endpoint");
+  expect(await rows(`SELECT column_name FROM (SUMMARIZE SELECT model ${where})`)).toEqual([
+    { column_name: "model" },
+  ]);
+});
+
 test("what was recorded is read by the very next statement, value by value", async () => {
   const { id } = await event({
     timestamp: "2026-01-31T12:00:00.25Z",
