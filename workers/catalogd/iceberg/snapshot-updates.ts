@@ -43,13 +43,30 @@ export function setRef({ table, staged }: Draft, { action: _, "ref-name": name, 
   const snapshot = snapshotOf(table, id);
   if (!snapshot) throw badRequest(`Cannot set ${name} to unknown snapshot: ${id}`);
   const before = Object.hasOwn(table.refs, name) ? table.refs[name] : undefined;
-  if (typeof name !== "string" || name === "__proto__") throw badRequest("Expected ref-name as text");
+  checkRef(name, ref.type);
   table.refs[name] = ref as TableMetadata["refs"][string];
   if (name !== mainBranch) return;
   table["current-snapshot-id"] = id;
   if (sameId(before?.["snapshot-id"], id)) return;
   const time = staged.has(String(id)) ? snapshot["timestamp-ms"] : table["last-updated-ms"];
   table["snapshot-log"].push({ "timestamp-ms": time, "snapshot-id": id });
+}
+
+/** Longer names do not fit into requests that engines name them in. */
+const nameCharactersMax = 1024;
+
+function checkRef(name: unknown, type: unknown): void {
+  if (typeof name !== "string" || name === "__proto__") throw badRequest("Expected ref-name as text");
+  if (name.trim() === "" || name.length > nameCharactersMax || /\p{Cc}/u.test(name))
+    throw badRequest(
+      `Invalid ref-name: expected 1 to ${nameCharactersMax} characters, none of them a control character`,
+    );
+  if (type !== "branch" && type !== "tag")
+    throw badRequest(
+      `Invalid type of ${name}: expected branch or tag, got ${JSON.stringify(type)?.slice(0, 100)}`,
+    );
+  if (name === mainBranch && type !== "branch")
+    throw badRequest(`Cannot make ${mainBranch} a tag: it is the branch that readers read`);
 }
 
 /** The log of snapshots stays: a table that is replaced loses its branch, and gets it back. */

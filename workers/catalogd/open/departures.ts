@@ -1,7 +1,7 @@
 /** Tables that go: dropped, renamed, taken back. */
 import { fail, ServiceError } from "../../../runtime/errors/errors.ts";
 import { describe } from "../../../runtime/telemetry/telemetry.ts";
-import { refusals } from "../iceberg/iceberg.ts";
+import { mainBranch, noSnapshot, refusals, sameId } from "../iceberg/iceberg.ts";
 import { isLive, isOpen, type Manifest, planDrop, planRename, type Version } from "../versions/versions.ts";
 import { checkNamePart } from "./namespaces.ts";
 import { removeFiles } from "./purge.ts";
@@ -56,7 +56,7 @@ export async function renameTable(
   });
 }
 
-/** Sets the branch `main` to the snapshot that an earlier version has, by `commit`. */
+/** Sets the branch `main` to the snapshot that an earlier version has, or takes it away where that has none, by `commit`. */
 export async function rollBackTable(
   state: State,
   old: Manifest,
@@ -64,9 +64,20 @@ export async function rollBackTable(
 ): Promise<Manifest> {
   if (!isOpen(old))
     throw fail("conflict", `version ${old.version} of '${old.name}' is of before it was opened`);
+  const head = state.registry.manifest(old.name);
+  if (head.dataset_id !== old.dataset_id)
+    throw fail(
+      "conflict",
+      `version ${old.version} of '${old.name}' is of another table of this name, which was dropped: an engine can register its metadata, ${old.metadata_location}, under another name`,
+    );
+  const now = isOpen(head) ? await state.files.read(head.metadata_location) : undefined;
   const metadata = await state.files.read(old.metadata_location);
   const id = metadata["current-snapshot-id"];
-  const update = { action: "set-snapshot-ref", "ref-name": "main", type: "branch", "snapshot-id": id };
+  if (now && sameId(now["current-snapshot-id"], id)) return head;
+  const ref = { "ref-name": mainBranch };
+  const update = sameId(id, noSnapshot)
+    ? { action: "remove-snapshot-ref", ...ref }
+    : { action: "set-snapshot-ref", ...ref, type: "branch", "snapshot-id": id };
   const identifier = identifierOf(old.name);
   await commit({ identifier, requirements: [], updates: [update], operation: "rollback" }).catch((cause) => {
     if (!(cause instanceof ServiceError) || cause.type !== "bad_request") throw cause;

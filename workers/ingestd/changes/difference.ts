@@ -81,7 +81,7 @@ function countOf({ joined, keys, from, to, pairs }: Compared & { joined: string 
     `(SELECT count(*) = count(DISTINCT row(${names.map(quoteName).join(", ")})) FROM ${quotedVersion(version)})`;
   const named = (which: "before" | "after") => keys.map((at) => pairs[at]?.[which].name ?? "");
   const isUnique = `${unique(from, named("before"))} AND ${unique(to, named("after"))}`;
-  return `SELECT count(*) FILTER (WHERE a.there IS NULL) AS added, count(*) FILTER (WHERE b.there IS NULL) AS removed,
+  return `SELECT count(*) FILTER (WHERE b.there AND a.there IS NULL) AS added, count(*) FILTER (WHERE a.there AND b.there IS NULL) AS removed,
     count(*) FILTER (WHERE a.there AND b.there AND ${differs(pairs)}) AS changed, any_value(u.is_unique) AS is_unique
     ${joined} RIGHT JOIN (SELECT ${isUnique} AS is_unique) AS u ON true`;
 }

@@ -312,6 +312,26 @@ describe("updates", () => {
       "bad_request",
       "ref-name",
     ],
+    ...["", " ", "a\u0000b", "a\nb", "x".repeat(1025), 5, null].map((name): [Update, string, string] => [
+      { action: "set-snapshot-ref", "ref-name": name, type: "tag", "snapshot-id": head },
+      "bad_request",
+      "ref-name",
+    ]),
+    [
+      { action: "set-snapshot-ref", "ref-name": "main", type: "tag", "snapshot-id": head },
+      "bad_request",
+      "Cannot make main a tag",
+    ],
+    [
+      { action: "set-snapshot-ref", "ref-name": "v", type: "label", "snapshot-id": head },
+      "bad_request",
+      "expected branch or tag",
+    ],
+    [
+      { action: "set-snapshot-ref", "ref-name": "v", "snapshot-id": head },
+      "bad_request",
+      "expected branch or tag",
+    ],
     [{ action: "set-properties", updates: JSON.parse('{"__proto__":"x"}') }, "bad_request", "__proto__"],
     [
       { action: "set-properties", updates: { a: 1 } },

@@ -81,6 +81,23 @@ test("a version that was left is returned to by its snapshot, as a new version",
   const { body } = await tables.ask("GET", `${open}/tables/back`);
   expect(body.metadata.refs.main["snapshot-id"]).toBe(first.body.metadata["current-snapshot-id"]);
   expect(body.metadata.snapshots).toHaveLength(2);
+  // To where it is: nothing. To before its first snapshot: no rows, and back again.
+  expect((await catalog.verbs.rollback({ name: "open.back", version: 4 })).version).toBe(4);
+  const empty = await catalog.verbs.rollback({ name: "open.back", version: 1 });
+  expect([empty.version, empty.row_count]).toEqual([5, 0]);
+  expect((await catalog.verbs.files({ name: "open.back", version: 5 })).files).toEqual([]);
+  expect((await catalog.verbs.rollback({ name: "open.back", version: 1 })).version).toBe(5);
+  const full = await catalog.verbs.rollback({ name: "open.back", version: 3 });
+  expect([full.version, full.row_count]).toEqual([6, 5]);
+  // Another table of the name has no snapshots of the one before.
+  await tables.ask("DELETE", `${open}/tables/back`);
+  await tables.append("back", await tables.make("back"), [{ path: "c.parquet", rows: 1 }]);
+  for (const version of [1, 3])
+    await expect(catalog.verbs.rollback({ name: "open.back", version })).rejects.toMatchObject({
+      type: "conflict",
+      message: expect.stringMatching(/another table of this name.*register its metadata/),
+    });
+  expect((await catalog.verbs.manifest({ name: "open.back" })).row_count).toBe(1);
 });
 
 test("branches, tags, specs and sort orders are kept as they are given, and ids of 63 bits", async () => {

@@ -434,6 +434,13 @@ test("rows that differ between two versions, by key, whatever their columns are 
     removed: 0,
     changed: 0,
   });
+  await stack.verbs.deleteRows({ name: "differs", where: "true" });
+  await stack.catalogd.evolve({ name: "differs", comment: [{ name: "id", text: "none" }] });
+  const counts = async (from: number, to: number) =>
+    (await stack.verbs.diffRows({ ...asked, from, to, sample: 1 })).rows;
+  expect(await counts(8, 9)).toEqual({ added: 0, removed: 0, changed: 0 });
+  expect(await counts(7, 9)).toEqual({ added: 0, removed: 9, changed: 0 });
+  expect(await counts(9, 7)).toEqual({ added: 9, removed: 0, changed: 0 });
   await expect(stack.verbs.diffRows({ ...asked, key: ["price"] })).rejects.toMatchObject({
     type: "unprocessable",
   });
