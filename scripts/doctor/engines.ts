@@ -27,8 +27,21 @@ export const engineProbes = ({ queryd, vectord, secrets_path: secrets }: Config)
   })),
 ];
 
+/** Weaviate's own description. */
+async function weaviateVersion({ href }: URL, key: string | undefined): Promise<string> {
+  const response = await fetchUpstream(`${href.replace(/\/+$/, "")}/v1/meta`, {
+    ...(key !== undefined && { headers: { authorization: `Bearer ${key}` } }),
+    signal: AbortSignal.timeout(answerTimeoutMs),
+  });
+  const tooMuch = () => new Error("/v1/meta answers more than an engine says of itself");
+  const text = await textOf(response, { bytesMax: infoBytesMax, tooMuch });
+  if (!response.ok) throw new Error(`/v1/meta answered ${response.status}`);
+  return `Weaviate ${(JSON.parse(text) as { version?: string }).version ?? "of no version"}`;
+}
+
 /** What each kind of vector engine says of its version. */
 const versions: Record<string, (url: URL, key: string | undefined) => Promise<string>> = {
+  weaviate: weaviateVersion,
   pgvector: async (at, key) => {
     const socket = at.searchParams.get("host");
     const mode = at.searchParams.get("sslmode") ?? "";

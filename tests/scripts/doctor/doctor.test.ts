@@ -264,10 +264,12 @@ describe("doctor", () => {
     expect(named(found, "engine far")).toMatchObject({ state: "missing", required: true });
     expect(named(found, "engine far")?.fix).toContain("[queryd.engines.far] url");
     starting = false;
-    expect(named(await diagnose(env), "engine near")).toMatchObject({
-      state: "ok",
-      found: `${url}: version 476`,
-    });
+    const vectors = `{ w = { kind = "weaviate", url = "${url}" }, p = { kind = "pgvector", url = "postgres://127.0.0.1:9/x" } }`;
+    const later = await diagnose({ ...env, LH_VECTORD_ENGINES: vectors });
+    expect(named(later, "engine near")).toMatchObject({ state: "ok", found: `${url}: version 476` });
+    expect(named(later, "vector engine w")).toMatchObject({ state: "ok", required: true });
+    expect(named(later, "vector engine p")).toMatchObject({ state: "missing", required: true });
+    expect(named(later, "vector engine p")?.fix).toContain("[vectord.engines.p] url");
   });
 
   test.skipIf(!mountable.includes("tmpfs"))("a full disk and a read-only one", async () => {

@@ -8,6 +8,7 @@ import type { Driver } from "./interface.ts";
 import { pgvector } from "./pgvector.ts";
 import { openReplica, type Replica } from "./replica.ts";
 import { type RemoteSettings, readRemotes, unknownEngine } from "./settings.ts";
+import { weaviate } from "./weaviate.ts";
 
 export interface Remotes {
   /** Before an index is made there. Throws for an engine that is not known, cannot hold it, is another store's or away. */
@@ -26,9 +27,8 @@ interface RemotesDeps extends Omit<ConnectionDeps, "takesOver"> {
   adopted: (place: string) => boolean;
 }
 
-function driverOf(settings: RemoteSettings): Driver {
-  return pgvector(settings);
-}
+const driverOf = (settings: RemoteSettings): Driver =>
+  settings.kind === "pgvector" ? pgvector(settings) : weaviate(settings);
 
 /** Throws for a table that is wrong. */
 export function openRemotes(deps: RemotesDeps): Remotes {

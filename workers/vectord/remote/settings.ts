@@ -17,6 +17,15 @@ const tables = {
     url: t.String({ pattern: "^postgres(ql)?://\\S+$" }),
     ...common,
   }),
+  weaviate: closed({
+    kind: t.Literal("weaviate"),
+    url: t.String({ pattern: "^https?://[^/@?#\\s]+(/[^@?#\\s]*)?$" }),
+    /** Parts of an index, spread over the nodes; as many as there are nodes, unless it is said. */
+    shards: t.Optional(t.Integer({ minimum: 1, maximum: 1024 })),
+    /** Nodes that have each part. */
+    replicas: t.Optional(t.Integer({ minimum: 1, maximum: 16 })),
+    ...common,
+  }),
 } satisfies Record<string, TObject>;
 
 type Kind = keyof typeof tables;

@@ -227,7 +227,11 @@ describe("what an engine's state means", () => {
 describe("the settings", () => {
   const url = "postgres://lake@db:5432/x";
   const rows: [what: string, tables: Record<string, Record<string, unknown>>, says: string][] = [
-    ["another kind", { pg: { kind: "oracle", url } }, "[vectord.engines.pg] kind: expected pgvector"],
+    [
+      "another kind",
+      { pg: { kind: "oracle", url } },
+      "[vectord.engines.pg] kind: expected pgvector or weaviate",
+    ],
     ["no url", { pg: { kind: "pgvector" } }, "[vectord.engines.pg]"],
     ["an unknown key", { pg: { kind: "pgvector", url, user: "x" } }, "user"],
     [
