@@ -165,8 +165,15 @@ export const ingestd = contract("ingestd", {
       "application/vnd.apache.parquet": Binary,
     },
     produces: { "application/json": Ingested },
-    headers: { "x-lakehouse-job-id": "A name for the job, chosen by the caller, to follow it by." },
-    answerHeaders: { "x-lakehouse-job-id": "The job, as /ingest/jobs lists it." },
+    headers: {
+      "x-lakehouse-job-id": "A name for the job, chosen by the caller, to follow it by.",
+      prefer:
+        "`respond-async`: 202 with the job, and `Location` to ask for it, as soon as the files are here; with `url` at once.",
+    },
+    answerHeaders: {
+      "x-lakehouse-job-id": "The job, as /ingest/jobs lists it.",
+      location: "With `Prefer: respond-async`: where the job and its result are, relative to this address.",
+    },
     refusals: [408, 422, 429],
   }),
   preview: raw(["POST"], "/ingest/preview", {

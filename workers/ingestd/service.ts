@@ -16,7 +16,7 @@ import { openExtraction } from "./extraction/extraction.ts";
 import { createJobs, type IngestDeps, type IngestParts, isOver, measureIngests } from "./jobs/jobs.ts";
 import { stagingFolders } from "./loading/loading.ts";
 import { openMaintenance } from "./maintenance/maintenance.ts";
-import { ingest, preview, upsertRows } from "./requests/requests.ts";
+import { answerIngest, preview, upsertRows } from "./requests/requests.ts";
 
 /** Seconds after which a refused client may try again: about the time of one large ingest. */
 const retryAfterSeconds = 2;
@@ -90,7 +90,7 @@ export async function createIngestd(deps: IngestDeps): Promise<Running<Ingestd>>
       ...documents.verbs(changing),
     },
     raw: {
-      ingest: (input, context) => ingesting(() => ingest(input, context, parts)),
+      ingest: (input, context) => answerIngest(input, context, parts, ingesting),
       upsertRows: (input, context) => ingesting(() => upsertRows(input, context, parts)),
       loadDocuments: (input, context) => ingesting(() => documents.raw.loadDocuments(input, context)),
       document: documents.raw.document,

@@ -55,8 +55,8 @@ interface Everyday {
   rows: (sql: string, options?: SqlOptions) => AsyncGenerator<Row>;
   /** The result's bytes as they come, as `Response`: an Arrow stream, a Parquet file, CSV, JSON. */
   result: (sql: string, format: Format, options?: SqlOptions) => Promise<Response>;
-  /** Loads a file as a dataset. */
-  load: (input: InputOf<Ingest>, file: BodyInit, options?: RequestOptions) => Promise<Ingested>;
+  /** Loads a file as a dataset; several as a form with fields `file`; none where `input.url` says where one is. */
+  load: (input: InputOf<Ingest>, file?: BodyInit, options?: RequestOptions) => Promise<Ingested>;
   /** The best rows of the corpora for a text. */
   search: (
     text: string,
@@ -103,10 +103,15 @@ function everyday(
       yield* linesOf<Row>(bytes(await result(sql, "ndjson", given), given?.signal));
     },
     load: async (input, file, given) => {
-      const form = !(file instanceof FormData) &&
+      const form = file !== undefined &&
+        !(file instanceof FormData) &&
         !hasType(given) && { "content-type": "application/octet-stream" };
       const headers = { ...form, ...given?.headers };
-      const response = await ingestd.ingest(input, { ...given, headers, body: file });
+      const response = await ingestd.ingest(input, {
+        ...given,
+        headers,
+        ...(file !== undefined && { body: file }),
+      });
       return (await jsonOf(response, given?.signal)) as Ingested;
     },
     search: (query_text, input, given) => matrixd.search({ query_text, ...input }, given),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
@@ -43,9 +44,20 @@ class Lakehouse:
 
     def load(self, data: Any, name: str | None = None, *, idempotency_key: str | None = None, **options: Any) -> dict[str, Any]:
         """
-        A file by its path, bytes, an open file, or a table of pandas, Polars or Arrow becomes a dataset. `options` are those of
-        POST /v1/ingest: mode="append", types="zip:VARCHAR", on_error="reject", …
+        A file by its path, bytes, an open file, or a table of pandas, Polars or Arrow becomes a dataset; a list of paths one
+        dataset of all, or none of them. `options` are those of POST /v1/ingest: mode="append", types="zip:VARCHAR",
+        sheet="Jobs", union_by_name=True, …; with url="https://…" and no data the product fetches the file.
         """
+        if data is None and "url" in options:
+            if name is None:
+                raise TypeError("load() needs a name for what it fetches")
+            return self._ingest(None, name, idempotency_key, options)
+        if isinstance(data, (list, tuple)) and data and all(isinstance(path, (str, os.PathLike)) for path in data):
+            if name is None:
+                raise TypeError("load() needs a name for several files")
+            with contextlib.ExitStack() as opened:
+                files = [("file", (Path(path).name, opened.enter_context(open(path, "rb")))) for path in data]
+                return self._ingest(files, name, idempotency_key, options)
         if isinstance(data, (str, os.PathLike)):
             path = Path(data)
             with path.open("rb") as file:
@@ -56,10 +68,12 @@ class Lakehouse:
         return self._ingest(content, name, idempotency_key, options)
 
     def _ingest(self, content: Any, name: str, idempotency_key: str | None, options: dict[str, Any]) -> dict[str, Any]:
-        headers = {"content-type": "application/octet-stream"}
+        is_form = isinstance(content, list)
+        headers = {} if is_form or content is None else {"content-type": "application/octet-stream"}
+        body = {"files": content} if is_form else {} if content is None else {"content": content}
         params = {word: json.dumps(value) if isinstance(value, (bool, dict)) else value for word, value in options.items()}
         response = self._sender.send("POST", "/v1/ingest", is_safe=False, idempotency_key=idempotency_key, headers=headers,
-                                     params={"name": name, **params}, content=content)
+                                     params={"name": name, **params}, **body)
         return self._sender.json_of(response)
 
     def search(self, text: str, *, corpora: Sequence[str] | None = None, k: int = 10, **options: Any) -> dict[str, Any]:

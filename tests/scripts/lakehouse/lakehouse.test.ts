@@ -103,6 +103,11 @@ test("files become datasets: each by its name, or all under one", async () => {
     "big:BIGINT",
   ]);
   expect(JSON.parse(one.out)).toMatchObject([{ rows_loaded: 2 }, { manifest: { name: "all", version: 2 } }]);
+  const together = ["--name", "both", "--together", "--union-by-name"];
+  const both = await lakehouse(["load", "Jobs 2024.csv", "more.csv", ...together]);
+  expect(JSON.parse(both.out)).toMatchObject([{ manifest: { name: "both", version: 1 } }]);
+  const far = await lakehouse(["load", "--url", "https://files.example.com/a.csv", "--name", "far"]);
+  expect([far.code, far.err]).toEqual([1, expect.stringContaining("ingestd.url_hosts")]);
   const some = await lakehouse(["load", "bad.csv", "more.csv"]);
   expect(some.err).toContain("bad.csv: ");
   expect(some.err).toContain("rejected_rows");

@@ -37,9 +37,21 @@ export interface Received {
 /** Stores what a request brings, as the rows of one dataset. */
 export type Receive = (task: Task, context: RawContext, parts: IngestParts) => Promise<Received>;
 
-/** Answers POST /ingest. Whatever goes wrong, nothing is registered and no file stays behind. */
-export async function ingest(input: IngestInput, context: RawContext, parts: IngestParts): Promise<Response> {
-  const answer = await load(input, context, parts, { receive: receiveFile });
+/** Loads what a request brings. Whatever goes wrong, nothing is registered and no file stays behind. */
+export async function ingest(
+  input: IngestInput,
+  context: RawContext,
+  parts: IngestParts,
+  onReceived: (jobId: string) => void = () => {},
+): Promise<Response> {
+  const receive: Receive = async (task, ...given) => {
+    // Of a file that is fetched the client has nothing to send.
+    if (input.url !== undefined) onReceived(task.job.id);
+    const received = await receiveFile(task, ...given);
+    onReceived(task.job.id);
+    return received;
+  };
+  const answer = await load(input, context, parts, { receive });
   return jsonResponse(answer, { "x-lakehouse-job-id": answer.job_id });
 }
 

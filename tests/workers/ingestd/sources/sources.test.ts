@@ -294,6 +294,27 @@ describe("several files", () => {
   });
 });
 
+describe("Prefer: respond-async", () => {
+  test("answers 202 with the job, whose result is where Location leads; an error before is one", async () => {
+    const headers = { prefer: "respond-async, wait=1", "x-lakehouse-job-id": "later" };
+    const sent = await stack.post(
+      "/ingest?name=later",
+      formOf(["a.csv", "a\n1\n"], ["b.csv", "a\n2\n"]),
+      headers,
+    );
+    expect([sent.status, sent.headers.get("location")]).toEqual([202, "ingest/jobs/later"]);
+    const events = await stack.send(new Request("http://localhost/ingest/jobs/later/events"));
+    expect(await events.text()).toContain("event: done");
+    expect((await stack.verbs.job({ id: "later" })).result?.rows_loaded).toBe(2);
+    const bad = await stack.post("/ingest?name=later", "<html><body>no</body></html>", {
+      prefer: "respond-async",
+    });
+    expect([bad.status, bad.error.type]).toEqual([422, "unprocessable"]);
+    const plain = await stack.post("/ingest?name=later", "a\n3\n", { prefer: "respond-asynchronously" });
+    expect(plain.status).toBe(200);
+  });
+});
+
 describe("what is refused", () => {
   const send = (
     name: string,
