@@ -115,6 +115,8 @@ const damages: Damage[] = [
 /** Registers the suite for one engine; `open` gives the engines it belongs to. */
 export function testEngine(given: EngineCase, open: () => Engines): void {
   const { metric } = given.spec;
+  /** Enough to be a graph, or to be trained. */
+  const someRows = given.trainsFrom ?? 1500;
   const spec: EngineSpec = {
     dimension,
     connectivity: 16,
@@ -256,8 +258,8 @@ export function testEngine(given: EngineCase, open: () => Engines): void {
       const adding = again.add(rows, control.signal).catch((reason: unknown) => reason);
       control.abort(new Error("not now"));
       expect(await adding).toEqual(new Error("not now"));
-      await again.add(rows);
-      expect(again.covered()).toBe(rows);
+      await again.add(someRows);
+      expect(again.covered()).toBe(someRows);
       expect(only(await again.search(vector(8), { k: 1 })).rows.length).toBe(1);
       await again.close();
       expect((await refusal(again.search(query(0), { k: 1 }))).type).toBe("unavailable");
@@ -267,29 +269,29 @@ export function testEngine(given: EngineCase, open: () => Engines): void {
       if (engine.save === undefined) return;
       const path = join(home.path, "whole");
       const some = await open().open(spec, blocks);
-      await some.add(4500);
+      await some.add(someRows);
       const covered = (await some.save?.(path)) ?? 0;
-      expect(covered).toBe(4500);
+      expect(covered).toBe(someRows);
       const before = await some.search(queries, { k: 10 });
       await some.close();
       const reopened = await open().open(spec, blocks, { path, rows: covered });
-      expect(reopened.covered()).toBe(4500);
+      expect(reopened.covered()).toBe(someRows);
       expect(await reopened.search(queries, { k: 10 })).toEqual(before);
-      await reopened.add(rows);
-      expect(reopened.covered()).toBe(rows);
+      await reopened.add(someRows + 500);
+      expect(reopened.covered()).toBe(someRows + 500);
       await reopened.close();
-      const wrong = await refusal(open().open(spec, blocks, { path, rows: 4501 }));
+      const wrong = await refusal(open().open(spec, blocks, { path, rows: someRows + 1 }));
       expect(wrong.type).toBe("corrupt");
-      expect(wrong.message).toContain("it covers 4500 rows, expected 4501");
+      expect(wrong.message).toContain(`it covers ${someRows} rows, expected ${someRows + 1}`);
       const other = await refusal(
-        open().open({ ...spec, ef_construction: 64 }, blocks, { path, rows: 4500 }),
+        open().open({ ...spec, ef_construction: 64 }, blocks, { path, rows: someRows }),
       );
       expect(other.message).toContain("it was built for another index");
       for (const [name, damage, says] of damages) {
         const damaged = join(home.path, name);
         copyFileSync(path, damaged);
         damage(damaged, readFileSync(path));
-        const error = await refusal(open().open(spec, blocks, { path: damaged, rows: 4500 }));
+        const error = await refusal(open().open(spec, blocks, { path: damaged, rows: someRows }));
         expect([name, error.type, error.message]).toEqual([name, "corrupt", expect.stringContaining(says)]);
       }
       const missing = await refusal(open().open(spec, blocks, { path: join(home.path, "none"), rows: 1 }));

@@ -6,7 +6,7 @@ import { mountable } from "../../support/faults/small-disk.ts";
 test.skipIf(!mountable.includes("tmpfs"))(
   "a disk that fills up at random instants loses and damages nothing",
   async () => {
-    const { acknowledged, refused } = await slice("faults/disk-full.ts", "--count=2", "--seed=7");
+    const { acknowledged, refused } = await slice("faults/disk-full.ts", "--count=1", "--seed=7");
     expect(acknowledged).toBeGreaterThan(0);
     expect(refused).toBeGreaterThan(0);
   },

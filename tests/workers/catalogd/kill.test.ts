@@ -12,7 +12,7 @@ import { killed } from "../../support/durability/killed.ts";
 import { type Catalog, type CatalogManifest, startCatalog } from "../../support/stacks/catalogd.ts";
 import { temporaryDirectory } from "../../support/stacks/in-process.ts";
 
-const kills = Number(process.env.CATALOGD_KILLS ?? 6);
+const kills = Number(process.env.CATALOGD_KILLS ?? 4);
 const seed = Number(process.env.CATALOGD_SEED ?? 1);
 /** Longest life, in acknowledgements. */
 const linesMax = 60;

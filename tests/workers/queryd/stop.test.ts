@@ -4,7 +4,7 @@ import { readdirSync } from "node:fs";
 import { startQuerydStack } from "../../support/stacks/queryd.ts";
 
 /** A campaign may ask for hundreds. */
-const cycles = Number(Bun.env.LAKEHOUSE_STOP_CYCLES ?? 6);
+const cycles = Number(Bun.env.LAKEHOUSE_STOP_CYCLES ?? 4);
 
 const poolThreads = Number(Bun.env.UV_THREADPOOL_SIZE ?? 0);
 

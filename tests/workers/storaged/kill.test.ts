@@ -13,7 +13,7 @@ import { type Doom, killed } from "../../support/durability/killed.ts";
 import { contentOf, writerKeys } from "../../support/durability/storage-writer.ts";
 import { temporaryDirectory } from "../../support/stacks/in-process.ts";
 
-const kills = Number(process.env.LAKEHOUSE_KILLS ?? 6);
+const kills = Number(process.env.LAKEHOUSE_KILLS ?? 4);
 const seed = Number(process.env.LAKEHOUSE_SEED ?? 1);
 const { signal } = new AbortController();
 const program = join(import.meta.dir, "../../support/durability/storage-writer.ts");

@@ -6,7 +6,7 @@ import { killed } from "../../../support/durability/killed.ts";
 import { temporaryDirectory } from "../../../support/stacks/in-process.ts";
 import { startIngestStack } from "../../../support/stacks/ingestd.ts";
 
-const kills = Number(process.env.CHANGE_KILLS ?? 2);
+const kills = Number(process.env.CHANGE_KILLS ?? 1);
 const program = join(import.meta.dir, "../../../fixtures/ingestd/change-loop.ts");
 
 test(`${kills} kills between data and version`, async () => {

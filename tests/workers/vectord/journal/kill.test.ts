@@ -16,7 +16,7 @@ import {
   startJournals,
 } from "../../../support/vectors/journals.ts";
 
-const kills = Number(process.env.VECTORD_JOURNAL_KILLS ?? 5);
+const kills = Number(process.env.VECTORD_JOURNAL_KILLS ?? 3);
 const seed = Number(process.env.VECTORD_JOURNAL_SEED ?? 1);
 /** Longest life, in lines that it says: some tens of checkpoints. */
 const linesMax = 200;
