@@ -20,16 +20,25 @@ const DocumentsLoaded = loadDocuments.produces["application/json"];
 const textCharsMax = 2_000_000;
 const documentsMax = 32;
 
+const fromUrl = t.String({ minLength: 1, maxLength: 8192 });
+
 const ingestInput = closed({
   name: {
     ...TableName,
     description:
       "Name of the dataset: letters, digits and _; or of an open table that is there, as open.jobs.",
   } as typeof TableName,
-  text: t.String({
-    minLength: 1,
-    maxLength: textCharsMax,
-    description: "The rows: CSV with a header, or NDJSON with one object a line.",
+  text: t.Optional(
+    t.String({
+      minLength: 1,
+      maxLength: textCharsMax,
+      description: "The rows: CSV with a header, or NDJSON with one object a line. Either this or url.",
+    }),
+  ),
+  url: t.Optional({
+    ...fromUrl,
+    description:
+      "Where a file with the rows is, of a host or bucket that the operator named: https://host/file or s3://bucket/key; CSV, JSON, Parquet, XLSX, ODS, Avro, SQLite.",
   }),
   mode: t.Optional(
     t.Union([t.Literal("replace"), t.Literal("append")], {
@@ -41,14 +50,19 @@ const ingestInput = closed({
 export const ingestText = (gateway: GatewayClient): Tool => ({
   name: "ingest_text",
   description:
-    "Loads rows that you have as text into a dataset, which query_sql reads at once: CSV with a header, or NDJSON. A new version is made; earlier ones stay readable. Types are inferred from every value and no value is changed.",
+    "Loads rows that you have as text, or a file by its url, into a dataset, which query_sql reads at once: CSV with a header, or NDJSON. A new version is made; earlier ones stay readable. Types are inferred from every value and no value is changed.",
   annotations: { ...adding("Load rows"), destructiveHint: true },
   input: ingestInput,
   output: Ingested,
   lookUp: "list_datasets names the datasets, get_manifest their columns.",
   call: async (input, context) => {
-    const { name, text, mode = "replace" } = input as Static<typeof ingestInput>;
-    const query = new URLSearchParams({ name, mode });
+    const { name, text = "", url, mode = "replace" } = input as Static<typeof ingestInput>;
+    if ((text === "") === (url === undefined))
+      throw new GatewayFailure({
+        type: "invalid_field",
+        message: "text: expected either the rows as text, or the url of a file",
+      });
+    const query = new URLSearchParams({ name, mode, ...(url !== undefined && { url }) });
     const structured = await uploaded(gateway, `${ingestd.endpoints.ingest.path}?${query}`, {
       upload: { type: "application/octet-stream", bytes: new TextEncoder().encode(text) },
       ...{ schema: Ingested, context },

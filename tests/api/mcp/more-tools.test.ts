@@ -230,6 +230,8 @@ describe("writing", () => {
     ["erase", { subject: "ab", who: "me", why: "asked" }, "subject"],
     ["ingest_text", { name: "no such", text: "a\n1\n" }, "name"],
     ["ingest_text", { name: "made", text: "" }, "text"],
+    ["ingest_text", { name: "made" }, "either the rows as text, or the url"],
+    ["ingest_text", { name: "made", url: "https://files.example.com/a.csv" }, "ingestd.url_hosts"],
     ["ingest_text", { name: "made", text: "other\n1\n", mode: "append" }, "schema_drift"],
     ["ingest_text", { name: "made", text: "a\n1\n", mode: "upsert" }, "mode"],
     ["remember", { text: "" }, "text"],

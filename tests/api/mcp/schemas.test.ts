@@ -153,7 +153,7 @@ const origins: {
     ...{ output: [pathwayd.endpoints.search.reply], ownOutput: [] },
   },
   {
-    ...{ name: "ingest_text", input: [], ownInput: ["name", "text", "mode"] },
+    ...{ name: "ingest_text", input: [], ownInput: ["name", "text", "url", "mode"] },
     ...{ output: [Ingested], ownOutput: [] },
   },
   {
