@@ -3,10 +3,11 @@ export const upload = {
   title: "Upload",
   drop: "Drop files here, or choose them.",
   dropHelp:
-    "CSV, NDJSON or Parquet, also with gzip or zstd, become tables. PDF, DOCX, ODT, PPTX, HTML, Markdown, text and mail, also in zip and tar, become a corpus to search. Nothing is stored before you load it.",
+    "CSV, JSON, NDJSON, Parquet, XLSX, ODS, Avro and SQLite, also with gzip or zstd, become tables. PDF, DOCX, ODT, PPTX, HTML, Markdown, text and mail, also in zip and tar, become a corpus to search. Nothing is stored before you load it.",
   looking: "Looking at it …",
   dataset: "Dataset",
   loadIt: "Load it",
+  tables: { sheet: "Sheet", table: "Table" },
   modes: [
     ["replace", "in the place of what it holds"],
     ["append", "besides what it holds"],

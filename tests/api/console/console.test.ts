@@ -514,6 +514,18 @@ describe.skipIf(!browser)("the console", () => {
     expect(datasets.filter(({ name }) => name.startsWith("drop_"))).toHaveLength(8);
   });
 
+  test("of a workbook the sheet that is chosen is looked at and loaded", async () => {
+    await page.goto(at("/upload"));
+    await page.setInputFiles("#files", join(import.meta.dir, "../../fixtures/ingestd/sources/jobs.xlsx"));
+    await page.waitForSelector("th >> text=hired");
+    await page.selectOption("label:has-text('Sheet') select", "Two tables");
+    await page.waitForSelector("th >> text=a_2");
+    await page.click("form button.primary");
+    await page.waitForSelector("text=Open jobs");
+    const { columns } = await api<{ columns: { name: string }[] }>("GET", "/v1/catalog/manifest/jobs");
+    expect(columns.map(({ name }) => name)).toEqual(["a", "a_2", "k"]);
+  });
+
   test("a document becomes a corpus", async () => {
     await page.goto(at("/upload"));
     const buffer = Buffer.from("# Welding\n\nTIG welding of pipes at the yard.\n");

@@ -31,10 +31,11 @@ const post = async (path: string, body: unknown): Promise<string> => {
 
 const csv = readFileSync(join(root, "api/console/home/workers.csv"), "utf8");
 await post("/v1/ingest?name=workers", csv);
-await post("/v1/ingest?name=workers&mode=append", csv.split("\n").slice(0, 2).join("\n"));
+// A second version, with one worker more.
+await post("/v1/ingest?name=workers&mode=append", csv.split("\n").slice(0, 2).join("\n").replace("1,Ann", "31,Cy"));
 const built = await post("/v1/matrix/corpora", {
   ...{ name: "workers", dataset: "workers", id_column: "worker_id" },
-  text_columns: ["role", "skills", "certificates"],
+  text_columns: ["role", "skills", "certificate"],
   metadata_columns: ["name", "city", "hourly_rate"],
 });
 await fetch(`${product.url}/v1/matrix/jobs/${JSON.parse(built).job_id}/events`).then((events) =>
@@ -77,7 +78,7 @@ const pictures: [name: string, path: string, work?: (on: Page) => Promise<unknow
     "picture",
     "/search?corpus=workers",
     async (on) => {
-      await on.click("summary >> nth=0");
+      await on.click("summary >> text=A picture of it");
       await on.waitForSelector("svg.picture circle");
       await on.selectOption("select[name=colour]", "city");
       await on.waitForSelector("#picture .row");
