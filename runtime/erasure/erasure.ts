@@ -66,8 +66,8 @@ export function reportOf(...reports: readonly ErasureReport[]): ErasureReport {
   };
 }
 
-/** A report of one place. */
+/** A report of one place; of nothing where nothing was removed, so that whoever looks whether it says anything is right. */
 export const removedAt = (place: string, what: string, count: number, names?: string[]): ErasureReport => ({
-  removed: [{ place, what, count, ...(names && names.length > 0 && { names }) }],
+  removed: count === 0 ? [] : [{ place, what, count, ...(names && names.length > 0 && { names }) }],
   left: [],
 });

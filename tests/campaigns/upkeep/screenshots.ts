@@ -32,7 +32,10 @@ const post = async (path: string, body: unknown): Promise<string> => {
 const csv = readFileSync(join(root, "api/console/home/workers.csv"), "utf8");
 await post("/v1/ingest?name=workers", csv);
 // A second version, with one worker more.
-await post("/v1/ingest?name=workers&mode=append", csv.split("\n").slice(0, 2).join("\n").replace("1,Ann", "31,Cy"));
+await post(
+  "/v1/ingest?name=workers&mode=append",
+  csv.split("\n").slice(0, 2).join("\n").replace("1,Ann", "31,Cy"),
+);
 const built = await post("/v1/matrix/corpora", {
   ...{ name: "workers", dataset: "workers", id_column: "worker_id" },
   text_columns: ["role", "skills", "certificate"],

@@ -11,7 +11,7 @@ export interface TestBrowser {
 }
 
 /** No event is waited for shorter than on the busiest machine. */
-const waitMs = 30_000;
+const waitMs = 200_000;
 
 /** Undefined, and said aloud, where it cannot be had; where tests must run (`CI=true`) that throws. */
 export async function startBrowser(): Promise<TestBrowser | undefined> {
