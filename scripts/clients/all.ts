@@ -1,5 +1,6 @@
 /** The clients that are run, a file each. */
 import type { Smoke } from "../smoke-product/smoke-product.ts";
+import { mcpNode } from "./installed.ts";
 import { mcpInspector } from "./mcp-inspector.ts";
 import { fastmcp, googleGenai, mcpPython } from "./mcp-python.ts";
 import { postgresClients } from "./postgres-clients.ts";
@@ -9,6 +10,7 @@ export const clients: Record<string, Smoke> = {
   ...postgresClients,
   python: pythonClient,
   "mcp-inspector": mcpInspector,
+  "mcp-node": mcpNode,
   "mcp-python": mcpPython,
   fastmcp,
   "google-genai": googleGenai,

@@ -5,6 +5,7 @@ import { findings } from "../python/python.ts";
 import { expectEqual, type Smoke } from "../smoke-product/smoke-product.ts";
 import { dbt } from "./dbt.ts";
 import { type Expected, expected, typesSql } from "./expected.ts";
+import { go, node } from "./installed.ts";
 import { jdbc } from "./jdbc.ts";
 import { psql } from "./psql.ts";
 import { startServer } from "./server.ts";
@@ -41,6 +42,22 @@ const python: Record<string, PythonClient> = {
     script: "adbc_client.py",
     says: ["count", "filtered", "tables", "columns"],
   },
+  duckdb: {
+    about: "DuckDB 1.5.5, which attaches the datasets by its extension for PostgreSQL",
+    packages: ["duckdb==1.5.5", "duckdb-extension-postgres-scanner==1.5.5"],
+    script: "duckdb_client.py",
+    says: ["count", "filtered", "tables", "columns"],
+  },
+  frames: {
+    about: "pandas by SQLAlchemy with psycopg, psycopg2 and pg8000, Polars by connectorx, Ibis, Django",
+    packages: [
+      ...["pandas==3.1.1", "sqlalchemy==2.1.9", "psycopg[binary]==3.3.9", "psycopg2-binary==2.9.13"],
+      ...["pg8000==1.31.6", "polars==2.1.0", "connectorx==0.4.6", "pyarrow==26.0.1", "django==5.2.19"],
+      ...["ibis-framework[postgres]==12.0.0", "packaging"],
+    ],
+    script: "frames_client.py",
+    says: ["count", "filtered", "tables", "columns"],
+  },
 };
 
 /** What it prints is compared with what is there. */
@@ -61,4 +78,4 @@ const ofPython = Object.fromEntries(
   ]),
 );
 
-export const postgresClients: Record<string, Smoke> = { psql, ...ofPython, jdbc, dbt };
+export const postgresClients: Record<string, Smoke> = { psql, ...ofPython, jdbc, dbt, node, go };

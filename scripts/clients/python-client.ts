@@ -43,6 +43,11 @@ const expected: Record<string, unknown> = {
     ],
     ["rejected_rows", 422],
   ],
+  settings: [
+    "url: expected the gateway's address, as http://127.0.0.1:3110, got 'nonsense'",
+    "token: expected letters, digits and signs, without spaces",
+    [{ a: 1 }],
+  ],
   magic: ["polars", 3, ["Ann", "Łukasz", "Kim"]],
 };
 

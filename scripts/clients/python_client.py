@@ -59,3 +59,14 @@ shell.run_line_magic("load_ext", "lakehouse_client")
 line = shell.run_line_magic("sql", "--polars SELECT count(*) AS n FROM from_pandas")
 cell = shell.run_cell_magic("sql", "", "SELECT name\nFROM from_pandas ORDER BY id")
 say(magic=[type(line).__module__.split(".")[0], line["n"][0], [row["name"] for row in cell]])
+
+
+def words(work):
+    try:
+        return work()
+    except ValueError as cause:
+        return str(cause)
+
+
+say(settings=[words(lambda: Lakehouse("nonsense")), words(lambda: Lakehouse(url, token="a b")),
+              Lakehouse(url, token=token + "\n").sql("SELECT 1 AS a").rows()])

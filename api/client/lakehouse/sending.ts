@@ -45,7 +45,9 @@ const isLoopback = (url: string): boolean =>
   /^(localhost|127(\.\d+){3}|\[::1\])$/.test(new URL(url).hostname);
 
 export function createSend({ url, token, retries = retriesDefault, fetch: given }: ClientOptions): Send {
-  const base = url.replace(/\/+$/, "");
+  const base = url.trim().replace(/\/+$/, "");
+  if (!/^https?:\/\/[^/]/i.test(base) || !URL.canParse(base))
+    throw new TypeError(`url: expected the gateway's address, as http://127.0.0.1:3110, got '${url}'`);
   const ask = given ?? ((to: string, init: RequestInit) => fetch(to, init));
   // Of Bun alone: neither its own deadline nor a proxy. Others take no notice of them.
   const platform = { timeout: false, ...(isLoopback(base) && { proxy: false }) };
@@ -83,7 +85,10 @@ const isStream = (body: unknown): boolean => body instanceof ReadableStream;
 
 function headersOf(token: ClientOptions["token"], options: RequestOptions, body: unknown): Headers {
   const headers = new Headers(options.headers);
-  const bearer = typeof token === "function" ? token() : token;
+  // Of a file or a command it often comes with the end of its line. An error must not show it.
+  const bearer = (typeof token === "function" ? token() : token)?.trim();
+  if (bearer && !/^[\x21-\x7e]+$/.test(bearer))
+    throw new TypeError("token: expected letters, digits and signs, without spaces");
   if (bearer) headers.set("authorization", `Bearer ${bearer}`);
   if (options.idempotencyKey !== undefined) headers.set("idempotency-key", options.idempotencyKey);
   if (options.requestId !== undefined) headers.set("x-request-id", options.requestId);

@@ -19,7 +19,13 @@ _loopback = ("http://127.", "http://localhost", "http://[::1]")
 
 class Sender:
     def __init__(self, url: str, token: str | None, retries: int, timeout: float | None):
-        self.url = url.rstrip("/")
+        self.url = url.strip().rstrip("/")
+        if not self.url.startswith(("http://", "https://")):
+            raise ValueError(f"url: expected the gateway's address, as http://127.0.0.1:3110, got '{url}'")
+        # Of a file or a command it often comes with the end of its line. An error must not show it.
+        token = (token or "").strip()
+        if not all("!" <= sign <= "~" for sign in token):
+            raise ValueError("token: expected letters, digits and signs, without spaces")
         self.retries = retries
         headers = {"authorization": f"Bearer {token}"} if token else {}
         # A proxy of the environment must not see the token of this machine.

@@ -115,3 +115,26 @@ test("an abort ends the wait before another try", async () => {
   });
   expect({ outcome, requests }).toEqual({ outcome: "Error: enough", requests: 1 });
 });
+
+test.each(["nonsense", "127.0.0.1:3110", "ftp://127.0.0.1", "http://", ""])(
+  "'%s' is no address of a gateway",
+  (url) => {
+    expect(() => createClient({ url })).toThrow(
+      "url: expected the gateway's address, as http://127.0.0.1:3110",
+    );
+  },
+);
+
+test("a token may end with a line's end, and one that no header can hold is refused without being shown", async () => {
+  const { requests } = await serving([ok], (url) =>
+    createClient({ url: ` ${url}/ `, token: "a-token\n" }).pathwayd.erase({
+      who: "a",
+      why: "b",
+      uids: ["x"],
+    }),
+  );
+  expect(requests).toBe(1);
+  const asked = createClient({ url: "http://127.0.0.1:1", token: "secret\nword" }).catalogd.list();
+  const failure = await asked.catch((cause: Error) => cause.message);
+  expect(failure).toBe("token: expected letters, digits and signs, without spaces");
+});
