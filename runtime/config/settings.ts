@@ -214,7 +214,7 @@ export const settings = {
     ),
     engines: tables(
       {},
-      'one table an engine of others that indexes may lie in: [vectord.engines.<name>] kind = "pgvector" or "weaviate" (shards, replicas), url without a password, namespace, timeout_ms; its key is the secret [providers.<name>] api_key or <NAME>_API_KEY',
+      'one table an engine of others that indexes may lie in: [vectord.engines.<name>] kind = "pgvector", "weaviate" or "qdrant" (both: shards, replicas), url without a password, namespace, timeout_ms; its key is the secret [providers.<name>] api_key or <NAME>_API_KEY',
     ),
   },
   embedd: {

@@ -27,21 +27,22 @@ export const engineProbes = ({ queryd, vectord, secrets_path: secrets }: Config)
   })),
 ];
 
-/** Weaviate's own description. */
-async function weaviateVersion({ href }: URL, key: string | undefined): Promise<string> {
-  const response = await fetchUpstream(`${href.replace(/\/+$/, "")}/v1/meta`, {
-    ...(key !== undefined && { headers: { authorization: `Bearer ${key}` } }),
-    signal: AbortSignal.timeout(answerTimeoutMs),
-  });
-  const tooMuch = () => new Error("/v1/meta answers more than an engine says of itself");
+/** What an engine says of itself at a path. */
+async function versionAt(url: string, headers: Record<string, string>): Promise<string> {
+  const response = await fetchUpstream(url, { headers, signal: AbortSignal.timeout(answerTimeoutMs) });
+  const tooMuch = () => new Error(`${url} answers more than an engine says of itself`);
   const text = await textOf(response, { bytesMax: infoBytesMax, tooMuch });
-  if (!response.ok) throw new Error(`/v1/meta answered ${response.status}`);
-  return `Weaviate ${(JSON.parse(text) as { version?: string }).version ?? "of no version"}`;
+  if (!response.ok) throw new Error(`${url} answered ${response.status}`);
+  return `version ${(JSON.parse(text) as { version?: string }).version ?? "unknown"}`;
 }
+
+const rootOf = ({ href }: URL): string => href.replace(/\/+$/, "");
 
 /** What each kind of vector engine says of its version. */
 const versions: Record<string, (url: URL, key: string | undefined) => Promise<string>> = {
-  weaviate: weaviateVersion,
+  weaviate: (at, key) =>
+    versionAt(`${rootOf(at)}/v1/meta`, key === undefined ? {} : { authorization: `Bearer ${key}` }),
+  qdrant: (at, key) => versionAt(`${rootOf(at)}/`, key === undefined ? {} : { "api-key": key }),
   pgvector: async (at, key) => {
     const socket = at.searchParams.get("host");
     const mode = at.searchParams.get("sslmode") ?? "";

@@ -6,6 +6,7 @@ import type { IndexConfig } from "../schemas/schemas.ts";
 import { type Connection, type ConnectionDeps, connect, nameOf, placeOf } from "./connection.ts";
 import type { Driver } from "./interface.ts";
 import { pgvector } from "./pgvector.ts";
+import { qdrant } from "./qdrant.ts";
 import { openReplica, type Replica } from "./replica.ts";
 import { type RemoteSettings, readRemotes, unknownEngine } from "./settings.ts";
 import { weaviate } from "./weaviate.ts";
@@ -27,8 +28,16 @@ interface RemotesDeps extends Omit<ConnectionDeps, "takesOver"> {
   adopted: (place: string) => boolean;
 }
 
-const driverOf = (settings: RemoteSettings): Driver =>
-  settings.kind === "pgvector" ? pgvector(settings) : weaviate(settings);
+function driverOf(settings: RemoteSettings): Driver {
+  switch (settings.kind) {
+    case "pgvector":
+      return pgvector(settings);
+    case "weaviate":
+      return weaviate(settings);
+    case "qdrant":
+      return qdrant(settings);
+  }
+}
 
 /** Throws for a table that is wrong. */
 export function openRemotes(deps: RemotesDeps): Remotes {

@@ -11,21 +11,21 @@ const common = {
   /** Longest wait for a search, in milliseconds; a step of filling may take six times as long. */
   timeout_ms: t.Optional(t.Integer({ minimum: 10, maximum: 600_000 })),
 };
+const ofCluster = {
+  url: t.String({ pattern: "^https?://[^/@?#\\s]+(/[^@?#\\s]*)?$" }),
+  /** Parts of an index, spread over the nodes; what the engine chooses, unless it is said. */
+  shards: t.Optional(t.Integer({ minimum: 1, maximum: 1024 })),
+  /** Nodes that have each part. */
+  replicas: t.Optional(t.Integer({ minimum: 1, maximum: 16 })),
+};
 const tables = {
   pgvector: closed({
     kind: t.Literal("pgvector"),
     url: t.String({ pattern: "^postgres(ql)?://\\S+$" }),
     ...common,
   }),
-  weaviate: closed({
-    kind: t.Literal("weaviate"),
-    url: t.String({ pattern: "^https?://[^/@?#\\s]+(/[^@?#\\s]*)?$" }),
-    /** Parts of an index, spread over the nodes; as many as there are nodes, unless it is said. */
-    shards: t.Optional(t.Integer({ minimum: 1, maximum: 1024 })),
-    /** Nodes that have each part. */
-    replicas: t.Optional(t.Integer({ minimum: 1, maximum: 16 })),
-    ...common,
-  }),
+  weaviate: closed({ kind: t.Literal("weaviate"), ...ofCluster, ...common }),
+  qdrant: closed({ kind: t.Literal("qdrant"), ...ofCluster, ...common }),
 } satisfies Record<string, TObject>;
 
 type Kind = keyof typeof tables;

@@ -230,7 +230,7 @@ describe("the settings", () => {
     [
       "another kind",
       { pg: { kind: "oracle", url } },
-      "[vectord.engines.pg] kind: expected pgvector or weaviate",
+      "[vectord.engines.pg] kind: expected pgvector or weaviate or qdrant",
     ],
     ["no url", { pg: { kind: "pgvector" } }, "[vectord.engines.pg]"],
     ["an unknown key", { pg: { kind: "pgvector", url, user: "x" } }, "user"],
