@@ -20,7 +20,7 @@ const local: Record<string, object> = {
   flat: { type: "flat" },
   faiss: { type: "HNSW32,Flat" },
 };
-const sizes = { rows: 20_000, dimension: 128, queries: 200 };
+const sizes = { rows: 5000, dimension: 128, queries: 200 };
 
 const smokeOf = (engine: string, about: string, serve: () => Promise<VectorServer>): Smoke => ({
   about,
