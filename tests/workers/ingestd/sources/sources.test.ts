@@ -315,6 +315,14 @@ describe("Prefer: respond-async", () => {
   });
 });
 
+/** Its checksum in the directory (16 bytes behind the mark) is another. */
+function damagedZip(): Uint8Array<ArrayBuffer> {
+  const bytes = Buffer.from(zipOf({ "a.csv": "a\n1\n" }));
+  const at = bytes.indexOf("PK\x01\x02") + 16;
+  bytes[at] = (bytes[at] ?? 0) ^ 1;
+  return new Uint8Array(bytes);
+}
+
 describe("what is refused", () => {
   const send = (
     name: string,
@@ -400,6 +408,7 @@ describe("what is refused", () => {
       "unprocessable",
       "larger than 2000000",
     ),
+    send("a zip whose bytes are damaged", damagedZip(), "", "unprocessable", "a.csv is another"),
     send(
       "SQLite with several tables",
       sqliteOf("CREATE TABLE a (x)", "CREATE TABLE b (x)") as BodyInit,
