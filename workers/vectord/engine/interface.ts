@@ -52,8 +52,11 @@ export interface Engine {
   ) => Promise<Neighbours[]>;
   /** Reads the rows where the blocks have them now; resolves when it reads nowhere else. */
   moved: () => Promise<void>;
-  /** Writes what it built to a file, for `openEngine` with `built`; returns the rows it covers. Undefined: nothing worth keeping. */
-  save: ((path: string) => Promise<number>) | undefined;
+  /**
+   * Writes what it built to a file, for `open` with `built` over rows without those that are gone, ascending; returns how many of
+   * them it covers, 0 where so much is gone that it is not worth it. Undefined: it has nothing to keep.
+   */
+  save: ((path: string, gone?: Uint32Array) => Promise<number>) | undefined;
   /** Memory that `save` takes meanwhile, in bytes. */
   saveBytes: () => number;
   /** Native memory, in bytes, without the blocks. */
@@ -71,7 +74,7 @@ export interface Engine {
 
 /** Threads for native work, shared by all indexes; a queue that is full is `too_many_requests` with Retry-After. */
 export interface Engines {
-  /** Opens an engine over the blocks, empty or from a file that `save` wrote. Throws `unavailable` naming the fix when FAISS is needed and missing, `bad_request` for a type that is not known. */
+  /** Opens an engine over the blocks, empty or from a file that `save` wrote, which covers no more than `rows`. Throws `unavailable` naming the fix when FAISS is needed and missing, `bad_request` for a type that is not known. */
   open: (spec: EngineSpec, blocks: VectorBlocks, built?: { path: string; rows: number }) => Promise<Engine>;
   stop: () => Promise<void>;
 }

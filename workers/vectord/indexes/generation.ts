@@ -24,6 +24,10 @@ export interface Generation {
   use: <T>(work: () => Promise<T>) => Promise<T>;
   /** Goes on covering rows, if it does not yet. */
   cover: () => void;
+  /** Called whenever all rows are covered that were not. */
+  whenCovered: (work: () => void) => void;
+  /** Rows as a restart numbers them: those that the last checkpoint left out, and how many its engine's file covers. */
+  kept: { gone: Uint32Array; engineRows: number };
   /**
    * Waits until the engine covers the rows up to `rows` and keeps it there until the returned function is called.
    * It may cover fewer: an engine that must be trained waits for more rows.
@@ -52,6 +56,7 @@ export function createGeneration({ rows, engine, room, vectors, clock, log }: Ge
   const closing = new AbortController();
   let most = Number.POSITIVE_INFINITY;
   let covering: Promise<void> | undefined;
+  let covered = () => {};
   const open = new Set<Promise<unknown>>();
 
   const target = () => Math.min(most, rows.total());
@@ -77,6 +82,7 @@ export function createGeneration({ rows, engine, room, vectors, clock, log }: Ge
     if (covering || closing.signal.aborted || !isBehind()) return;
     covering = coverAll().finally(() => {
       covering = undefined;
+      covered();
     });
   };
 
@@ -107,6 +113,10 @@ export function createGeneration({ rows, engine, room, vectors, clock, log }: Ge
       }
     },
     cover,
+    whenCovered: (work) => {
+      covered = work;
+    },
+    kept: { gone: new Uint32Array(), engineRows: engine.covered() },
     holdAt: async (count) => {
       most = count;
       cover();

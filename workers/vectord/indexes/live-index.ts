@@ -128,6 +128,7 @@ export function createLiveIndex(
   const serve = (generation: Generation) => {
     current = generation;
     replica?.serve(generation.rows, generation.cover);
+    generation.whenCovered(() => maintenance.check());
     generation.cover();
   };
   const writer = createWriter(journal, apply, settings.max_waiting);

@@ -5,7 +5,16 @@ import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
 import { describe, type Log } from "../../../runtime/telemetry/telemetry.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { Contents, Journal } from "../journal/journal.ts";
-import { type OpenedRows, type Rows, rowPieces, type VectorBlocks, type View } from "../rows/rows.ts";
+import {
+  complement,
+  emptyBitmap,
+  type OpenedRows,
+  type Rows,
+  rowPieces,
+  rowsOf,
+  type VectorBlocks,
+  type View,
+} from "../rows/rows.ts";
 import type { IndexConfig } from "../schemas/schemas.ts";
 import { copyLive } from "./compaction.ts";
 import { createGeneration, type Generation } from "./generation.ts";
@@ -45,7 +54,16 @@ interface Load {
   segments: number;
   bytes: number;
   storedBytes: number;
+  /** Rows that the engine covers and its file does not. */
+  unkept: number;
+  /** Whether the engine covers all rows. */
+  isIdle: boolean;
 }
+
+type Due = "compaction" | "checkpoint" | "engine";
+
+/** Rows that a start may have to index again: so many, or such a share of all, more while there is other work. */
+const unkeptRows = { least: 8192, idleShare: 1 / 32, busyShare: 1 / 8 };
 
 /** Fewer dead rows than these cost nothing worth a rewrite. */
 const deadRowsMin = 128;
@@ -56,13 +74,15 @@ const pauseMs = 30_000;
  * What is due. A checkpoint writes the whole index again, so what may pile up before it grows with the index:
  * recovery reads at most a constant part more, and each byte is rewritten a bounded number of times.
  */
-function due(load: Load, settings: Config["vectord"]): "compaction" | "checkpoint" | undefined {
-  const { live, dead, segments, bytes, storedBytes } = load;
+function due(load: Load, settings: Config["vectord"]): Due | undefined {
+  const { live, dead, segments, bytes, storedBytes, unkept, isIdle } = load;
   if (dead >= deadRowsMin && dead >= ((live + dead) * settings.compact_deleted_percent) / 100)
     return "compaction";
   const size = 1 + Math.max(0, storedBytes - bytes) / settings.checkpoint_bytes;
   const isLong = segments >= settings.checkpoint_segments * size;
-  return isLong || bytes >= settings.checkpoint_bytes * Math.max(1, size / 4) ? "checkpoint" : undefined;
+  if (isLong || bytes >= settings.checkpoint_bytes * Math.max(1, size / 4)) return "checkpoint";
+  const share = isIdle ? unkeptRows.idleShare : unkeptRows.busyShare;
+  return unkept >= Math.max(unkeptRows.least, live * share) ? "engine" : undefined;
 }
 
 export function createMaintenance(deps: MaintenanceDeps): Maintenance {
@@ -70,11 +90,16 @@ export function createMaintenance(deps: MaintenanceDeps): Maintenance {
   const stopping = new AbortController();
   let working: Promise<void> | undefined;
   let notBefore = 0;
+  /** As far as is known: only beside one an engine is kept. */
+  let hasCheckpoint = true;
 
   const load = (): Load => {
-    const { rows } = current();
+    const { rows, engine, kept } = current();
     const live = rows.live();
+    const covered = engine.covered();
     return {
+      unkept: engine.save && hasCheckpoint ? covered - kept.gone.length - kept.engineRows : 0,
+      isIdle: covered === rows.total(),
       ...journal.sinceCheckpoint(),
       live,
       dead: rows.total() - live,
@@ -88,12 +113,14 @@ export function createMaintenance(deps: MaintenanceDeps): Maintenance {
     working = turn.catch(() => undefined);
     return turn;
   };
-  const run = async (what: "compaction" | "checkpoint") => {
+  const run = async (what: Due) => {
     const began = clock.elapsed();
-    await (what === "compaction" ? compact(deps, stopping.signal) : checkpoint(deps, stopping.signal));
+    if (what === "compaction") await compact(deps, stopping.signal);
+    if (what === "checkpoint") await checkpoint(deps, stopping.signal);
+    hasCheckpoint = what !== "engine" || (await keepEngine(deps));
     log.info(`${what} done`, { elapsed_ms: Math.round(clock.elapsed() - began), ...load() });
   };
-  const inBackground = async (what: "compaction" | "checkpoint") => {
+  const inBackground = async (what: Due) => {
     try {
       await run(what);
     } catch (error) {
@@ -127,13 +154,12 @@ export function createMaintenance(deps: MaintenanceDeps): Maintenance {
 /** Writes the rows as they are; the engine's structure with them when there are no dead rows it would need. */
 async function checkpoint(deps: MaintenanceDeps, signal: AbortSignal): Promise<void> {
   const { journal, current } = deps;
-  const { rows, engine, holdAt } = current();
+  const { rows, engine, kept, holdAt } = current();
   const view = rows.view();
   const mark = journal.position();
-  const keepsEngine = view.live === view.total && engine.save !== undefined;
-  const release = keepsEngine ? await holdAt(view.total) : undefined;
+  const release = engine.save ? await holdAt(view.total) : undefined;
   try {
-    await checkpointOf(deps, { rows, engine }, { view, mark, signal });
+    await checkpointOf(deps, { rows, engine, kept }, { view, mark, signal });
   } finally {
     release?.();
   }
@@ -142,16 +168,24 @@ async function checkpoint(deps: MaintenanceDeps, signal: AbortSignal): Promise<v
 /** Rows on disk are read from the checkpoint from then on, where it has all of them. */
 async function checkpointOf(
   deps: MaintenanceDeps,
-  { rows, engine }: Pick<Generation, "rows" | "engine">,
+  { rows, engine, kept }: Pick<Generation, "rows" | "engine" | "kept">,
   { view, mark, signal }: { view: View; mark: number; signal: AbortSignal },
 ): Promise<void> {
   const { files } = rows.blocks;
+  const gone = goneIn(view);
+  let engineRows = 0;
+  const saveEngine = async (path: string) => {
+    engineRows = await saveInto(path, gone, { engine, roomToSave: deps.roomToSave });
+    return engineRows > 0;
+  };
   let opened: OpenedRows | undefined;
   const written: Contents["written"] = (path, vectors) => {
     if (view.live === view.total) opened = files?.open(path, vectors);
   };
   try {
-    await deps.journal.checkpoint({ ...contents(deps, { rows, engine }, view, signal), written }, mark);
+    const contents = { count: view.live, pieces: rowPieces(rows, view, signal), written };
+    await deps.journal.checkpoint({ ...contents, ...(engine.save && { saveEngine }) }, mark);
+    Object.assign(kept, { gone, engineRows });
   } catch (error) {
     opened?.close();
     throw error;
@@ -161,25 +195,37 @@ async function checkpointOf(
   await engine.moved().finally(release);
 }
 
-function contents(
-  { roomToSave }: MaintenanceDeps,
-  { rows, engine }: Pick<Generation, "rows" | "engine">,
-  view: View,
-  signal: AbortSignal,
-): Contents {
-  const { save } = engine;
-  const whole = { count: view.live, pieces: rowPieces(rows, view, signal) };
-  if (!save || view.live !== view.total || view.total === 0) return whole;
-  const saveEngine = async (path: string) => {
-    if (engine.covered() !== view.total) return false;
-    const room = roomToSave(engine.saveBytes());
-    try {
-      return (await save(path)) === view.total;
-    } finally {
-      room.give();
-    }
-  };
-  return { ...whole, saveEngine };
+/** Rows of the view that are dead, and which its checkpoint leaves out. */
+function goneIn({ alive, total, live }: View): Uint32Array {
+  if (live === total) return new Uint32Array();
+  const dead = emptyBitmap(total);
+  dead.set(alive.subarray(0, dead.length));
+  complement(dead, total);
+  return rowsOf(dead);
+}
+
+/** Writes the engine for rows numbered without those that are gone; how many it covers, 0 for none. */
+async function saveInto(
+  path: string,
+  gone: Uint32Array,
+  { engine, roomToSave }: { engine: Engine; roomToSave: MaintenanceDeps["roomToSave"] },
+): Promise<number> {
+  if (!engine.save || engine.covered() === 0) return 0;
+  const room = roomToSave(engine.saveBytes());
+  try {
+    return await engine.save(path, gone);
+  } finally {
+    room.give();
+  }
+}
+
+/** Keeps the engine as it is by now, over the checkpoint that there is and the rows since. False: there is none. */
+function keepEngine({ journal, current, roomToSave }: MaintenanceDeps): Promise<boolean> {
+  const { engine, kept } = current();
+  return journal.keepEngine(async (path) => {
+    kept.engineRows = await saveInto(path, kept.gone, { engine, roomToSave });
+    return kept.engineRows > 0;
+  });
 }
 
 async function compact(deps: MaintenanceDeps, signal: AbortSignal): Promise<void> {

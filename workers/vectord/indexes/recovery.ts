@@ -76,18 +76,18 @@ async function readLive(
     deps.budget.take(more, "it is closed: to be read to the end it").give();
     room.resize(room.bytes() + more);
   };
-  for await (const upserts of recovered.rows) apply({ deletes: [], upserts });
-  replica?.applied(recovered.base, rows, []);
-  const engine = await reopenEngine(deps, recovered, blocks, problems);
   try {
+    for await (const upserts of recovered.rows) apply({ deletes: [], upserts });
+    replica?.applied(recovered.base, rows, []);
     for await (const { segment, ...batch } of recovered.batches) {
       apply(batch);
       replica?.applied(segment, rows, batch.deletes);
     }
   } catch (error) {
-    await engine.close();
+    blocks.close();
     throw error;
   }
+  const engine = await reopenEngine(deps, recovered, blocks, problems);
   // The journal finds some of them only while its batches are read.
   problems.unshift(...recovered.problems);
   for (const problem of problems) deps.log.warn("recovered with a problem", { index: config.name, problem });
@@ -108,9 +108,9 @@ async function reopenEngine(
   blocks: VectorBlocks,
   problems: string[],
 ): Promise<Engine> {
-  if (engine && engine.rows <= blocks.rows()) {
+  if (engine) {
     try {
-      return await engines.open(localSpec(config), blocks, engine);
+      return await engines.open(localSpec(config), blocks, { ...engine, rows: blocks.rows() });
     } catch (error) {
       if (error instanceof ServiceError && error.type === "unavailable") throw error;
       log.warn("the engine's file cannot be read", { index: config.name, ...describe(error) });

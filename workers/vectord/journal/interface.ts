@@ -18,8 +18,8 @@ export interface Recovered {
   incarnation: string;
   /** What will be read: bytes, and rows at most. */
   stored: { bytes: number; rows: number };
-  /** A local file of the engine's structure over the checkpoint's rows, there until the next checkpoint; absent when none was kept or it is damaged. */
-  engine?: { path: string; rows: number };
+  /** A local file of the engine's structure over the first of all these rows, there until the next checkpoint; absent when none was kept or it is damaged. */
+  engine?: { path: string };
   /** What was found damaged and how that was dealt with. */
   problems: string[];
 }
@@ -43,6 +43,11 @@ export interface Journal {
    * by `position()` at the very moment the contents describe.
    */
   checkpoint: (contents: Contents, mark: number) => Promise<void>;
+  /**
+   * Keeps what the engine built beside the checkpoint there is, instead of what was kept with it: `save` writes it, over
+   * the checkpoint's rows and those of the batches since. False: there is no checkpoint it could be over.
+   */
+  keepEngine: (save: (path: string) => Promise<boolean>) => Promise<boolean>;
   /** The number of batches that are durable, in the order of the calls. */
   position: () => number;
   /** The last segment that is durable; while a batch is taken into memory, its own. */

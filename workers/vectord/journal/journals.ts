@@ -178,7 +178,7 @@ async function open(state: State, name: string): Promise<{ journal: Journal; rec
       marks.appended(name, incarnation, segments.at(-1)?.sequence ?? base),
     ),
     ...{ base, incarnation },
-    ...(engine && checkpoint && { engine: { path: engine.path, rows: checkpoint.rows } }),
+    ...(engine && { engine: { path: engine.path } }),
     problems,
   };
   return { journal, recovered };

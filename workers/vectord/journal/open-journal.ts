@@ -15,6 +15,7 @@ import {
   type ObjectStore,
   type SegmentRef,
   saveCheckpoint,
+  saveEngine,
   writeSegment,
 } from "../objects/objects.ts";
 import type { Batch } from "../rows/rows.ts";
@@ -64,6 +65,10 @@ interface State extends Omit<Found, "objects"> {
   /** Why nothing is taken any more. */
   ended: ServiceError | undefined;
   closing: boolean;
+  /** The mark of the last checkpoint; 0 for the one that was found. */
+  mark: number;
+  /** Whether no segment is in that checkpoint in part: a restart numbers the rows after it as they are numbered now. */
+  isAtSegment: boolean;
 }
 
 /** Opens it; `closed` is called once. Removes in the background what the manifest does not need. */
@@ -74,6 +79,11 @@ export function openJournal(options: JournalOptions, found: Found, closed: () =>
   const refuseEnded = () => {
     if (state.ended) throw state.ended;
   };
+  const exclusively = <T>(work: () => Promise<T>) =>
+    mutex.runExclusive(() => {
+      refuseEnded();
+      return work();
+    });
   const sweepExclusively = () => mutex.runExclusive(() => sweep(state));
   void mutex.runExclusive(() => claimAndSweep(state));
   const journal: Journal = {
@@ -90,11 +100,9 @@ export function openJournal(options: JournalOptions, found: Found, closed: () =>
     damaged: () => neededOf(file.current(), state.damaged),
     checkpoint: (contents, mark) => {
       if (mark > appends.position()) throw new RangeError(`mark ${mark} is beyond ${appends.position()}`);
-      return mutex.runExclusive(async () => {
-        refuseEnded();
-        await checkpoint(state, contents, mark);
-      });
+      return exclusively(() => checkpoint(state, contents, mark));
     },
+    keepEngine: (save) => exclusively(() => keepEngine(state, save)),
     snapshot: async (count) => {
       refuseEnded();
       return addSnapshot(file, { id: options.newId(), created_at: timestamp(options.clock) }, () => ({
@@ -121,15 +129,7 @@ export function openJournal(options: JournalOptions, found: Found, closed: () =>
   };
   const end: OpenJournal["end"] = async (why, work) => {
     state.ended ??= why;
-    await mutex.runExclusive(async () => {
-      const hold = await appends.hold();
-      try {
-        await endBy(state, why, work);
-        appends.refuse(why);
-      } finally {
-        hold.release();
-      }
-    });
+    await mutex.runExclusive(() => endHolding(state, why, work));
   };
   const keep = keepIn(state);
   return {
@@ -178,6 +178,8 @@ function createState(options: JournalOptions, found: Found): State {
     damaged: new Set(),
     ended: undefined,
     closing: false,
+    mark: 0,
+    isAtSegment: true,
     appends: createAppends({
       sequence: last,
       acknowledged: last,
@@ -191,6 +193,17 @@ function createState(options: JournalOptions, found: Found): State {
     }),
   };
   return state;
+}
+
+/** While no append is under way. */
+async function endHolding(state: State, why: ServiceError, work: () => Promise<void>): Promise<void> {
+  const hold = await state.appends.hold();
+  try {
+    await endBy(state, why, work);
+    state.appends.refuse(why);
+  } finally {
+    hold.release();
+  }
 }
 
 /**
@@ -249,8 +262,25 @@ async function checkpoint(state: State, contents: Contents, mark: number): Promi
   if (saved.engine) objects.set(saved.engine.key, saved.engine.bytes);
   await file.change((manifest) => ({ ...manifest, checkpoint: saved, base: baseAt(state, mark) }));
   const { base } = file.current();
+  state.isAtSegment = mark === (state.tail.find(({ sequence }) => sequence === base)?.last ?? state.mark);
+  state.mark = mark;
   state.tail = state.tail.filter(({ sequence }) => sequence > base);
   await sweep(state);
+}
+
+async function keepEngine(state: State, save: (path: string) => Promise<boolean>): Promise<boolean> {
+  const { file, options, objects } = state;
+  const { name, incarnation, checkpoint } = file.current();
+  if (!checkpoint || !state.isAtSegment) return false;
+  const key = engineKey(name, incarnation, options.newId());
+  objects.set(key, 0);
+  const engine = await saveEngine(options.store, key, { saveEngine: save });
+  if (engine) {
+    objects.set(key, engine.bytes);
+    await file.change((manifest) => ({ ...manifest, checkpoint: { ...checkpoint, engine } }));
+  }
+  await sweep(state);
+  return engine !== undefined;
 }
 
 /** The last segment whose batches are all within the mark. A segment in part is read again: that changes nothing. */

@@ -25,12 +25,12 @@ export function openCodes(spec: EngineSpec, shared: SharedRows, path?: string): 
   const { dimension } = spec;
   const turn = createTurn(dimension);
   const words = turn.words;
-  const blocks: Uint32Array[] = [];
+  const blocks: Int32Array[] = [];
   let mean: Float32Array | undefined;
   let rows = 0;
-  const block = (row: number): Uint32Array => {
+  const block = (row: number): Int32Array => {
     const at = Math.floor(row / blockRows);
-    blocks[at] ??= new Uint32Array(blockRows * words);
+    blocks[at] ??= new Int32Array(blockRows * words);
     return blocks[at];
   };
   const keep = (row: number, vector: Float32Array, offset: number) =>
@@ -57,7 +57,7 @@ export function openCodes(spec: EngineSpec, shared: SharedRows, path?: string): 
       const count = queries.length / dimension;
       const asked = Math.min(rows, wanted * candidatesPerWanted, wanted + moreCandidatesMax);
       const found = new Uint32Array(count * asked);
-      const code = new Uint32Array(words);
+      const code = new Int32Array(words);
       for (let query = 0; query < count; query++) {
         turn.code(centred(queries, query * dimension, mean), code, 0);
         found.set(nearestCodes(blocks, rows, code, asked), query * asked);
@@ -94,16 +94,16 @@ function meanOf(shared: SharedRows, rows: number): Float32Array {
 
 /** The rows whose codes differ least, in no order; of equal ones the first. */
 function nearestCodes(
-  blocks: readonly Uint32Array[],
+  blocks: readonly Int32Array[],
   rows: number,
-  code: Uint32Array,
+  code: Int32Array,
   wanted: number,
 ): Uint32Array {
   const words = code.length;
   const differences = new Uint32Array(rows);
   const counts = new Uint32Array(words * 32 + 1);
   for (let from = 0; from < rows; from += blockRows) {
-    const block = blocks[from / blockRows] as Uint32Array;
+    const block = blocks[from / blockRows] as Int32Array;
     const end = Math.min(rows - from, blockRows);
     for (let row = 0; row < end; row++) {
       const difference = differing(code, block, row * words);
@@ -123,7 +123,7 @@ function nearestCodes(
 }
 
 /** Bits that differ: sums of four bits side by side (Hacker's Delight, section 5-1), added up before they can overflow. */
-function differing(code: Uint32Array, codes: Uint32Array, at: number): number {
+function differing(code: Int32Array, codes: Int32Array, at: number): number {
   const { length } = code;
   let total = 0;
   for (let word = 0; word < length; ) {
@@ -146,14 +146,14 @@ function differing(code: Uint32Array, codes: Uint32Array, at: number): number {
 interface Codes {
   mean: Float32Array;
   rows: number;
-  blocks: readonly Uint32Array[];
+  blocks: readonly Int32Array[];
   words: number;
 }
 
 function writeCodes(path: string, { mean, rows, blocks, words }: Codes): void {
   try {
     const file = openSync(path, "w");
-    const write = (numbers: Float32Array | Uint32Array) => {
+    const write = (numbers: Float32Array | Int32Array | Uint32Array) => {
       const bytes = new Uint8Array(numbers.buffer, numbers.byteOffset, numbers.byteLength);
       for (let done = 0; done < bytes.length; ) done += writeSync(file, bytes, done, bytes.length - done);
     };

@@ -9,7 +9,7 @@ import { fail } from "../../../runtime/errors/errors.ts";
 import { root } from "../../../runtime/program/program.ts";
 import { writeByMemory } from "../../../runtime/system/system.ts";
 import { type EngineSpec, norm, probesFor } from "../engine/engine.ts";
-import { rowsToBlockEnd, type SharedRows } from "../rows/rows.ts";
+import type { SharedRows } from "../rows/rows.ts";
 import { type Graph, noRow } from "./graph.ts";
 
 type Faiss = typeof import("faiss-node");
@@ -151,7 +151,6 @@ export function openFaiss(spec: EngineSpec, shared: SharedRows, path: string): G
     covered: () => index.ntotal(),
     add: (to) => {
       const from = index.ntotal();
-      if (to - from > rowsToBlockEnd(from)) throw new RangeError("the rows of one call lie in one block");
       index.add(plainArray(shared.range(from, to), spec));
     },
     // Codes and ranges round as they like: all candidates are scored again.

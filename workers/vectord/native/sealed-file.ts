@@ -1,7 +1,8 @@
 /**
  * Files of native indexes. What usearch or FAISS wrote is followed by a trailer of 32 bytes, little endian, that tells
  * a whole file of the same kind from any other: native libraries believe what they read, and end the process at some
- * damage. `LHENGINE`, what it was built for (xxHash64), rows, zero, and the xxHash64 of all bytes before it.
+ * damage. `LHENGINE`, what it was built for (xxHash64), rows, keys that stand for no row any more, and the xxHash64 of all bytes
+ * before it. Those keys, u32 each, stand before the trailer.
  */
 import { type FileHandle, open } from "node:fs/promises";
 import { fail } from "../../../runtime/errors/errors.ts";
@@ -29,18 +30,22 @@ async function hashOf(file: FileHandle, length: number): Promise<bigint> {
   return hash;
 }
 
-/** Adds the trailer to a file that a native library has just written. */
+/** Adds the keys and the trailer to a file that a native library has just written. */
 export async function sealFile(
   path: string,
-  { spec, engine, rows }: { spec: EngineSpec; engine: string; rows: number },
+  { spec, engine, rows, gone }: { spec: EngineSpec; engine: string; rows: number; gone: Uint32Array },
 ): Promise<void> {
   const file = await open(path, "r+");
   try {
-    const { size } = await file.stat();
+    const keysAt = (await file.stat()).size;
+    const keys = new Uint8Array(gone.buffer, gone.byteOffset, gone.byteLength);
+    if (keys.length > 0) await file.write(keys, 0, keys.length, keysAt);
+    const size = keysAt + keys.length;
     const trailer = Buffer.alloc(trailerBytes);
     magic.copy(trailer);
     trailer.writeBigUInt64LE(builtFor(spec, engine), 8);
     trailer.writeUInt32LE(rows, 16);
+    trailer.writeUInt32LE(gone.length, 20);
     trailer.writeBigUInt64LE(await hashOf(file, size), 24);
     const { bytesWritten } = await file.write(trailer, 0, trailerBytes, size);
     if (bytesWritten < trailerBytes)
@@ -50,11 +55,11 @@ export async function sealFile(
   }
 }
 
-/** Throws `corrupt` unless the file is whole and was built for just this. */
+/** The keys that stand for no row, ascending, and the rows it covers. Throws `corrupt` unless the file is whole and was built for just this. */
 export async function checkFile(
   path: string,
   { spec, engine, rows }: { spec: EngineSpec; engine: string; rows: number },
-): Promise<void> {
+): Promise<{ covers: number; gone: Uint32Array }> {
   const damaged = (why: string) => fail("corrupt", `the engine's file cannot be used, build it anew: ${why}`);
   const file = await open(path, "r").catch((cause: Error) => {
     throw damaged(cause.message);
@@ -67,11 +72,15 @@ export async function checkFile(
     if (!trailer.subarray(0, 8).equals(magic)) throw damaged("its end is missing");
     if (trailer.readBigUInt64LE(8) !== builtFor(spec, engine))
       throw damaged("it was built for another index");
-    if (trailer.readUInt32LE(16) !== rows) {
-      throw damaged(`it covers ${trailer.readUInt32LE(16)} rows, expected ${rows}`);
-    }
+    const covers = trailer.readUInt32LE(16);
+    if (covers > rows) throw damaged(`it covers ${covers} rows, expected ${rows} at most`);
     if (trailer.readBigUInt64LE(24) !== (await hashOf(file, size - trailerBytes)))
       throw damaged("its bytes changed");
+    const gone = new Uint32Array(trailer.readUInt32LE(20));
+    const keys = new Uint8Array(gone.buffer);
+    if (keys.length > size - trailerBytes) throw damaged("it names more keys than it holds");
+    if (keys.length > 0) await file.read(keys, 0, keys.length, size - trailerBytes - keys.length);
+    return { covers, gone };
   } finally {
     await file.close();
   }

@@ -6,7 +6,7 @@ export interface Turn {
   /** Of a code, 32 bits each. */
   words: number;
   /** Writes the signs of the input, turned. */
-  code: (input: Float32Array, into: Uint32Array, at: number) => void;
+  code: (input: Float32Array, into: Int32Array, at: number) => void;
 }
 
 /** Short vectors are turned several ways: their angles need so many signs. */

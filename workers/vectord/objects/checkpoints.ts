@@ -21,7 +21,7 @@ export interface Contents {
   pieces: AsyncIterable<Upserts> | Iterable<Upserts>;
   /** The file that becomes the checkpoint, and where its vectors are; its path ends with the call. */
   written?: (path: string, vectors: readonly VectorsAt[]) => void;
-  /** Writes the engine's structure over exactly these rows to the path, or returns false. */
+  /** Writes the engine's structure over these rows, or the first of them and of those after them, to the path, or returns false. */
   saveEngine?: (path: string) => Promise<boolean>;
 }
 
@@ -61,10 +61,11 @@ export async function saveCheckpoint(
   }
 }
 
-async function saveEngine(
+/** Makes what the engine built durable; undefined when there is nothing to keep. */
+export async function saveEngine(
   store: ObjectStore,
   key: string,
-  { saveEngine }: Contents,
+  { saveEngine }: Pick<Contents, "saveEngine">,
 ): Promise<Checkpoint["engine"]> {
   if (!saveEngine) return undefined;
   const draft = await store.draft();

@@ -1,5 +1,12 @@
 /** The objects of an index in storage: read, written, checked, and removed when nothing names them. */
-export { type Contents, checkEngine, loadCheckpoint, loadEngine, saveCheckpoint } from "./checkpoints.ts";
+export {
+  type Contents,
+  checkEngine,
+  loadCheckpoint,
+  loadEngine,
+  saveCheckpoint,
+  saveEngine,
+} from "./checkpoints.ts";
 export { createManifest, type ManifestFile, manifestFile, readManifest } from "./manifest-file.ts";
 export { acceptance, createIndexMarks, type IndexMarks, lost } from "./marks.ts";
 export { eraseAll, neededBy } from "./orphans.ts";

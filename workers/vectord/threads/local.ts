@@ -9,7 +9,9 @@ import {
   exactly,
   type Graph,
   loadFaiss,
+  type NumberedGraph,
   noRow,
+  numbered,
   openCodes,
   openFaiss,
   openUsearch,
@@ -39,7 +41,8 @@ export interface LocalEngine {
   exactly: (queries: Float32Array, k: number, among: Among) => Generator<void, Neighbours[]>;
   /** Goes on with the index that FAISS made without rows; those that come are searched exactly until then. */
   begin: (start: string) => void;
-  save: (path: string) => Promise<number>;
+  /** Writes it for rows that are numbered without those that are gone, ascending; how many it covers then, 0 for none that is worth it. */
+  save: (path: string, gone: Uint32Array) => Promise<number>;
 }
 
 type OpenAsk = Ask & { type: "open" };
@@ -50,18 +53,21 @@ export async function openLocal(
   { threads, clock }: { threads: number; clock: Clock },
 ): Promise<LocalEngine> {
   const shared = createSharedRows(spec.dimension, blocks);
-  let graph: Graph | undefined;
-  if (built) await checkFile(built.path, { spec, engine: plan.engine, rows: built.rows });
-  if (plan.engine === "usearch") graph = openUsearch(spec, shared, threads, built?.path);
-  if (plan.engine === "codes") graph = openCodes(spec, shared, built?.path);
+  let graph: NumberedGraph | undefined;
+  const { covers, gone } = built
+    ? await checkFile(built.path, { spec, engine: plan.engine, rows: built.rows })
+    : { covers: 0, gone: new Uint32Array() };
+  const over = (open: (rows: SharedRows) => Graph) => numbered(gone, shared, open);
+  if (plan.engine === "usearch") graph = over((rows) => openUsearch(spec, rows, threads, built?.path));
+  if (plan.engine === "codes") graph = over((rows) => openCodes(spec, rows, built?.path));
   if (plan.engine === "faiss") {
-    if (built) graph = openFaiss(spec, shared, built.path);
+    if (built) graph = over((rows) => openFaiss(spec, rows, built.path));
     else loadFaiss();
   }
-  if (built && graph?.covered() !== built.rows) {
+  if (built && graph?.covered() !== covers) {
     throw fail(
       "corrupt",
-      `the engine's file holds ${graph?.covered()} rows, expected ${built.rows}: build it anew`,
+      `the engine's file holds ${graph?.covered()} rows, expected ${covers}: build it anew`,
     );
   }
   const engine = plan.engine === "exact" ? exactEngine() : graphEngine({ spec, plan, shared, clock }, graph);
@@ -99,7 +105,7 @@ interface GraphEngine {
   clock: Clock;
 }
 
-function graphEngine({ spec, plan, shared, clock }: GraphEngine, opened: Graph | undefined): Engine {
+function graphEngine({ spec, plan, shared, clock }: GraphEngine, opened: NumberedGraph | undefined): Engine {
   let graph = opened;
   const adding = createPace(16, rowsAtOnce);
   const fewQueries = plan.engine === "faiss" ? faissQueriesAtOnce : 1;
@@ -146,15 +152,17 @@ function graphEngine({ spec, plan, shared, clock }: GraphEngine, opened: Graph |
       });
     },
     begin: (start) => {
-      graph ??= openFaiss(spec, shared, start);
+      graph ??= numbered(new Uint32Array(), shared, (rows) => openFaiss(spec, rows, start));
     },
-    save: async (path) => {
+    save: async (path, goneRows) => {
       if (graph === undefined)
         throw fail("conflict", "the engine is not trained yet: there is nothing to keep");
-      const rows = graph.covered();
+      const gone = graph.goneWith(goneRows);
+      const rows = graph.covered() - (gone.length - graph.goneWith(new Uint32Array()).length);
+      if (gone.length > rows) return 0;
       try {
         graph.write(path);
-        await sealFile(path, { spec, engine: plan.engine, rows });
+        await sealFile(path, { spec, engine: plan.engine, rows, gone });
       } catch (cause) {
         rmSync(path, { force: true });
         throw cause;

@@ -20,7 +20,7 @@ export type Ask =
   | { type: "moved"; blocks: RowsShare }
   /** FAISS was trained: the file of its index without rows. */
   | { type: "begin"; start: string }
-  | { type: "save"; path: string }
+  | { type: "save"; path: string; gone: Uint32Array }
   | { type: "close" };
 
 export type ToThread =

@@ -74,7 +74,7 @@ async function begin(call: Call, ask: Ask): Promise<void> {
     engine.begin(ask.start);
     return done(call, undefined);
   }
-  if (ask.type === "save") return done(call, await engine.save(ask.path));
+  if (ask.type === "save") return done(call, await engine.save(ask.path, ask.gone));
   engines.delete(call.engine);
   close(engine, "the engine was closed");
   // Native memory is freed with the object that holds it, which the collector believes to be small.

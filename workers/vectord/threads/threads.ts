@@ -214,7 +214,8 @@ function engineOver(
     save:
       plan.engine === "exact"
         ? undefined
-        : async (path) => (await host.ask(engine, { type: "save", path })) as number,
+        : async (path, gone = new Uint32Array()) =>
+            (await host.ask(engine, { type: "save", path, gone })) as number,
     // FAISS writes to memory first: a file as large as what it holds, of which a piece of 4 MiB at a time is copied.
     saveBytes: () => (plan.engine === "faiss" ? state.bytes + 4 * 1024 * 1024 : 0),
     problem: trainer.problem,

@@ -170,7 +170,6 @@ describe("checkpoints", () => {
     };
     await journal.checkpoint({ ...contentsOf("1"), saveEngine }, 1);
     const found = await reopen(stack, "a", journal);
-    expect(found.recovered.engine?.rows).toBe(1);
     expect(readFileSync(found.recovered.engine?.path ?? "", "utf8")).toBe("the graph");
     const engine = (await keysOf(stack)).find((key) => key.endsWith(".engine")) ?? "";
     damage(stack, engine);
