@@ -130,7 +130,7 @@ export async function readAll(recovered: Recovered): Promise<{ rows: Upserts[]; 
   const rows: Upserts[] = [];
   for await (const { place: _, ...piece } of recovered.rows) rows.push(piece);
   const batches: Batch[] = [];
-  for await (const batch of recovered.batches) batches.push(batch);
+  for await (const { segment: _, ...batch } of recovered.batches) batches.push(batch);
   return { rows, batches };
 }
 

@@ -20,6 +20,7 @@ import {
 } from "../objects/objects.ts";
 import type { Batch } from "../rows/rows.ts";
 import { type Appends, checkBatch, createAppends } from "./appends.ts";
+import { endHolding } from "./ending.ts";
 import { type Journal, type JournalView, momentOf, neededOf } from "./interface.ts";
 import { addSnapshot, listSnapshots, objectsOf, removeSnapshot } from "./snapshots.ts";
 
@@ -193,40 +194,6 @@ function createState(options: JournalOptions, found: Found): State {
     }),
   };
   return state;
-}
-
-/** While no append is under way. */
-async function endHolding(state: State, why: ServiceError, work: () => Promise<void>): Promise<void> {
-  const hold = await state.appends.hold();
-  try {
-    await endBy(state, why, work);
-    state.appends.refuse(why);
-  } finally {
-    hold.release();
-  }
-}
-
-/**
- * Does the work that ends the journal. When it fails the journal goes on, but only once it is certain that a manifest
- * whose write failed will not take its place later: what is appended then would be lost.
- */
-async function endBy(state: State, why: ServiceError, work: () => Promise<void>): Promise<void> {
-  const { file } = state;
-  const { name, incarnation } = file.current();
-  try {
-    await work();
-  } catch (error) {
-    if (file.possible().length > 1) {
-      state.ended = fail("outcome_unknown", `whether '${name}' was replaced is not known; restart vectord`);
-      await file.change((manifest) => manifest);
-    }
-    if (file.current().incarnation !== incarnation) {
-      state.ended = why;
-      return;
-    }
-    state.ended = undefined;
-    throw error;
-  }
 }
 
 const tailBytes = ({ tail }: State): number => tail.reduce((sum, { bytes }) => sum + bytes, 0);
