@@ -39,14 +39,17 @@ const updated = new Promise((resolve) => {
 });
 await client.subscribeResource({ uri });
 
-const begun = Promise.withResolvers();
+let begin;
+const begun = new Promise((resolve) => {
+  begin = resolve;
+});
 const sql = "SELECT count(*) AS n FROM range(200000000) t(i) WHERE hash(i) % 7 = 3";
 const answer = client.callTool({ name: "query_sql", arguments: { sql } }, undefined, {
-  onprogress: begun.resolve,
+  onprogress: begin,
   onresumptiontoken: () => undefined,
   timeout: 120_000,
 });
-await begun.promise;
+await begun;
 const broken = sockets.size;
 for (const socket of [...sockets]) socket.destroy();
 const { structuredContent } = await answer;
