@@ -77,7 +77,7 @@ export function openPublication(task: Task, parts: IngestParts): Publication {
   const writers = createWriters({ engines, signal: job.signal, newTarget });
   const registered = async () => {
     const version = await before();
-    return version && registeredOf(version, task.input.evolve);
+    return version && registeredOf(version, task.input);
   };
   const speculative = createSpeculativeWrites({ engines, signal: job.signal, registered, writers });
   return {
@@ -120,7 +120,7 @@ async function finish(session: Session, stored: Stored, work: Work): Promise<Ing
   job.enter("writing");
   job.measure(session.progress);
   const loaded = await load(session, stored, {
-    registered: before && registeredOf(before, task.input.evolve),
+    registered: before && registeredOf(before, task.input),
     newTarget,
     writers,
     speculative,

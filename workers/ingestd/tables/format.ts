@@ -82,6 +82,8 @@ export interface Registered {
   known: KnownFields;
   /** The dataset takes the file's columns. */
   evolves: boolean;
+  /** Rows take the place of others by a key, which changes no column. */
+  isKeyed: boolean;
 }
 
 /** A received file's beginning, and all of it as a stream (the beginning included). */

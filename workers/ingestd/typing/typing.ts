@@ -128,11 +128,12 @@ type Version = Pick<
 /** A version as a file is matched with it. Where it evolves, a column that is NULL throughout may have any type. */
 export const registeredOf = (
   { name, columns, last_column_id = 0, objects, metadata_location: isOpen }: Version,
-  evolves = false,
+  { evolve: evolves = false, mode }: { evolve?: boolean; mode?: string },
 ): Registered => ({
   name,
   known: { columns, last_column_id },
   evolves,
+  isKeyed: mode === "upsert",
   columns: columns
     .filter((column) => !evolves || isOpen !== undefined || !isNull(column.field_id, objects))
     .map((column) => ({
@@ -224,7 +225,7 @@ function asRegistered(columns: readonly Column[], registered: Registered): Typed
 }
 
 /** The 409 of a file that has other columns than the dataset. The details have the form of catalogd's. */
-export function drift({ name, columns }: Registered, found: readonly TypedColumn[]): ServiceError {
+export function drift({ name, columns, isKeyed }: Registered, found: readonly TypedColumn[]): ServiceError {
   const before = new Map(columns.map((column) => [column.name, column.type]));
   const after = new Map(found.map((column) => [column.name, column.type]));
   const common = columns.filter((column) => after.has(column.name)).map((column) => column.name);
@@ -250,8 +251,10 @@ export function drift({ name, columns }: Registered, found: readonly TypedColumn
   const changes = parts
     .filter(([, names]) => names.length > 0)
     .map(([kind, names]) => `${kind}: ${few(names)}`);
-  const advice =
-    "send evolve=true to take columns that are new or missing and wider types, types=column:TYPE for columns that are read otherwise, or load it under another name";
+  const change = isKeyed
+    ? `an upsert has every column of the dataset: change them by PATCH /v1/catalog/datasets/${name} first`
+    : "send evolve=true to take columns that are new or missing and wider types";
+  const advice = `${change}, types=column:TYPE for columns that are read otherwise, or load it under another name`;
   return fail(
     "schema_drift",
     `the columns of the file differ from those of dataset '${name}': ${changes.join("; ")}; ${advice}`,

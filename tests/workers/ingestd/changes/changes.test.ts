@@ -212,6 +212,15 @@ describe("upsert", () => {
       400,
       "without evolve=true",
     ],
+    // What is advised has to be possible.
+    ["without a column", "id,kind\n5,x\n", "&mode=upsert&key=id", 409, "an upsert has every column"],
+    [
+      "what cannot evolve",
+      "id,kind,price\n1,a,x\n",
+      "&mode=append&evolve=true",
+      409,
+      "with evolve=true a type may become a wider one",
+    ],
   ])("refused: %s", async (_name, body, parameters, status, text) => {
     const before = await stack.catalogd.manifest({ name: "keyed" });
     const refused = await stack.ingest("keyed", body, parameters);
