@@ -39,4 +39,13 @@ export const ErasureReported = closed({
 });
 
 /** The body of every request to erase a subject. */
-export const ErasureRequest = closed({ subject: SubjectText, ...erasureReasons });
+export const ErasureRequest = closed({
+  subject: SubjectText,
+  also: t.Optional(
+    t.Array(SubjectText, {
+      maxItems: 15,
+      description: "Other names of the same, as an id beside an address: what holds any of them is meant.",
+    }),
+  ),
+  ...erasureReasons,
+});

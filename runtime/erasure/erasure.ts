@@ -5,16 +5,21 @@
 import { type ErasureReport, type Subject, subjectCharactersMin } from "../contract/contract.ts";
 import { invalidField } from "../errors/errors.ts";
 
-/** How a subject is found. Throws `invalid_field` for one that has no letter or digit. */
-export function subjectOf(text: string): Subject {
+/** How a subject is found, by any of its names. Throws `invalid_field` for one that has no letter or digit. */
+export function subjectOf(subject: string, also: readonly string[] = []): Subject {
+  const names = [subject, ...also].map(wordsOf);
+  const any = names.map((words) => words.map(escapedOf).join("\\s+")).join("|");
+  const pattern = `(^|[^\\p{L}\\p{N}])(${any})($|[^\\p{L}\\p{N}])`;
+  return { pattern, ...matcherOf(pattern), isInBytes: byteSearch(names) };
+}
+
+function wordsOf(text: string): string[] {
   const words = text.normalize("NFC").trim().split(/\s+/u);
   if (!/[\p{L}\p{N}]/u.test(text))
     throw invalidField("subject", "expected at least one letter or digit: an id, an address or a name");
   if (words.join(" ").length < subjectCharactersMin)
     throw invalidField("subject", `expected at least ${subjectCharactersMin} characters beside spaces`);
-  const escaped = words.map(escapedOf);
-  const pattern = `(^|[^\\p{L}\\p{N}])${escaped.join("\\s+")}($|[^\\p{L}\\p{N}])`;
-  return { pattern, ...matcherOf(pattern), isInBytes: byteSearch(words) };
+  return words;
 }
 
 /** What finds a subject in texts and values, by its pattern alone: for another thread. */
@@ -34,10 +39,10 @@ export function matcherOf(pattern: string): Pick<Subject, "isIn" | "isMentioned"
 const escapedOf = (text: string): string => text.replace(/[\\^$.*+?()[\]{}|/]/gu, "\\$&");
 
 /** Bytes as characters of Latin-1, one each, are searched as fast as any text. */
-function byteSearch(words: readonly string[]): Subject["isInBytes"] {
-  const latin = words.map((word) => escapedOf(Buffer.from(word).toString("latin1")));
-  const expression = new RegExp(latin.join("\\s+"), "i");
-  const overlap = 2 * Buffer.byteLength(words.join(" "));
+function byteSearch(names: readonly (readonly string[])[]): Subject["isInBytes"] {
+  const latin = (word: string) => escapedOf(Buffer.from(word).toString("latin1"));
+  const expression = new RegExp(names.map((words) => words.map(latin).join("\\s+")).join("|"), "i");
+  const overlap = 2 * Math.max(...names.map((words) => Buffer.byteLength(words.join(" "))));
   return async (chunks) => {
     let rest = "";
     for await (const chunk of chunks) {

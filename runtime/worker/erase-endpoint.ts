@@ -22,11 +22,12 @@ export const eraseHandler =
   async (_: unknown, { request, requestId, signal }: RawContext): Promise<Response> => {
     const {
       subject: text,
+      also,
       who,
       why,
       dry_run: dryRun = false,
     } = await readJson(request, ErasureRequest, bodyBytesMax);
-    const subject = subjectOf(text);
+    const subject = subjectOf(text, also);
     checkReasons({ who, why }, subject);
     if (isHeld() && !dryRun)
       throw fail("unavailable", `a backup is being taken of ${name}, which would keep what is to go`, {

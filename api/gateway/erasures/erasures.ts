@@ -37,13 +37,13 @@ export async function openErasures(deps: Deps<Mounted>): Promise<Erasures> {
 
   /** Asks every service that is open, and writes down what each says before the next. */
   const goOn = async (kept: Kept): Promise<Kept> => {
-    const { subject, who, why } = kept;
+    const { subject, also, who, why } = kept;
     if (subject === undefined) return kept;
     let now = kept;
     for (const service of sweepOrder) {
       const before = now.services.find((each) => each.service === service);
       if (before?.state === "done" || stopping.signal.aborted) continue;
-      const ended = await ask(service, { subject, who, why });
+      const ended = await ask(service, { subject, who, why, ...(also && { also }) });
       // The same again says nothing new: a service may be down for long.
       if (ended.state === "open" && ended.problem === before?.problem) continue;
       now = { ...now, services: now.services.map((each) => (each.service === service ? ended : each)) };
@@ -51,7 +51,7 @@ export async function openErasures(deps: Deps<Mounted>): Promise<Erasures> {
     }
     if (now.services.some(({ state }) => state === "open")) return now;
     const finished: Kept = { ...withoutSubject(now), state: "done", ended: timestamp(clock) };
-    await idempotency.redact(subjectOf(subject).isMentioned);
+    await idempotency.redact(subjectOf(subject, also).isMentioned);
     await journal.finish(finished);
     log.info("an erasure is complete", { id: finished.id });
     return finished;
@@ -76,14 +76,14 @@ export async function openErasures(deps: Deps<Mounted>): Promise<Erasures> {
   return {
     verbs: {
       erase: async (input) => {
-        const { subject, who, why, dry_run } = input;
-        checkReasons({ who, why }, subjectOf(subject));
+        const { subject, also, who, why, dry_run } = input;
+        checkReasons({ who, why }, subjectOf(subject, also));
         if (dry_run) {
           const services = await pMap(sweepOrder, (service) => ask(service, input), { concurrency: 1 });
           return { dry_run, state: stateOf(services), services };
         }
         const begun: Kept = {
-          ...{ id: newId(), at: timestamp(clock), who, why, subject },
+          ...{ id: newId(), at: timestamp(clock), who, why, subject, ...(also && { also }) },
           ...{ state: "open", services: unasked() },
         };
         const ended = await mutex.runExclusive(async () => {
@@ -109,6 +109,6 @@ export async function openErasures(deps: Deps<Mounted>): Promise<Erasures> {
 const stateOf = (services: Erasure["services"]) =>
   services.every(({ state }) => state === "done") ? ("done" as const) : ("open" as const);
 
-function withoutSubject({ subject: _, ...erasure }: Kept): Erasure {
+function withoutSubject({ subject: _, also: __, ...erasure }: Kept): Erasure {
   return erasure;
 }

@@ -21,6 +21,7 @@ export type Erasure = Static<typeof ErasureSchema>;
 export interface Kept extends Erasure {
   /** Absent as soon as every service is done. */
   subject?: string;
+  also?: string[];
 }
 
 export interface Journal {

@@ -8,6 +8,7 @@ type Ended = Erasure["services"][number];
 /** What a service is asked: the body of its endpoint. */
 export interface Asked {
   subject: string;
+  also?: string[];
   who: string;
   why: string;
   dry_run?: boolean;

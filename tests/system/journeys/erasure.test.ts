@@ -30,6 +30,7 @@ async function datasets(): Promise<void> {
     expect((await ingest(product.url, query, text)).status).toBe(200);
   await load("name=people", csv(["1,Ann,ann@example.org", `2,Jane,${needle}`]));
   await load("name=people&mode=append", csv(["3,Bob,bob@example.org"]));
+  await load("name=calls", csv(["1,Customer Zanzibar-4711,", "2,Customer Oslo-815,"]));
   await load("name=others", csv(["1,Ann,ann@example.org"]));
   await load("name=gone", csv([`1,Jane,${needle}`]));
   await send("DELETE", "/v1/catalog/manifest/gone");
@@ -127,6 +128,7 @@ const copiesOf = (bytes: Uint8Array): string[] =>
 const bad: ApiCase[] = [
   ["nobody", { ...reasons }, "invalid_field", "subject"],
   ["too little to be found", { subject: "ab", ...reasons }, "invalid_field", "subject"],
+  ["another name that is too little", { subject: needle, also: ["ab"], ...reasons }, "invalid_field", "also"],
   ["no letter", { subject: "-.-", ...reasons }, "invalid_field", "letter or digit"],
   ["nobody who asks", { subject: needle, why: "case 12" }, "invalid_field", "who"],
   ["no reason", { subject: needle, who: "me", why: " " }, "invalid_field", "why"],
@@ -155,7 +157,13 @@ test("everything that names the person goes, and who asked for it, when and why 
 
   const dry = await send("POST", "/v1/erase", { subject: needle, ...reasons, dry_run: true });
   expect(dry).toMatchObject({ dry_run: true, state: "done" });
-  const done = await send("POST", "/v1/erase", { subject: needle, ...reasons });
+  const done = await send("POST", "/v1/erase", {
+    subject: needle,
+    also: ["customer zanzibar-4711"],
+    ...reasons,
+  });
+  expect(await sql(product.url, "SELECT id FROM calls")).toEqual([{ id: 2 }]);
+  expect(filesWith(home.path, "Zanzibar-4711")).toEqual([]);
   expect(done).toMatchObject({ dry_run: false, state: "done", ...reasons });
   const left = done.services.flatMap((service: { left: object[] }) => service.left);
   expect(left).toMatchObject([{ place: "primary://letters/1.txt" }]);
