@@ -56,6 +56,8 @@ test.each([
 test("an object of a bucket", async () => {
   await stack.peers.storaged.fetch("/storage/put/in/box.csv", { method: "PUT", body: "id\n1\n2\n3\n" });
   expect((await load("s3://primary/in/box.csv")).answer.rows_loaded).toBe(3);
+  const looked = await stack.post("/ingest/preview?url=s3://primary/in/box.csv", "");
+  expect(looked.answer).toMatchObject({ format: "csv", rows_seen: 3 });
 });
 
 describe("what is not fetched", () => {
