@@ -65,6 +65,18 @@ export const slowestOf = (xml: string | undefined): string[] =>
     .slice(0, shownFiles)
     .map(({ file, seconds }) => `${seconds.toFixed(1).padStart(6)} s  ${file}`);
 
+/** The files that took most processor time, of lines `12.3 tests/a.test.ts`, and what all took. */
+export function costliestOf(lines: string): string[] {
+  const costs = [...lines.matchAll(/^([\d.]+) (.+)$/gm)]
+    .map(([, seconds, file = ""]) => ({ file, seconds: Number(seconds) }))
+    .sort((a, b) => b.seconds - a.seconds);
+  const total = costs.reduce((sum, { seconds }) => sum + seconds, 0);
+  const shown = costs.slice(0, shownFiles);
+  return [...shown, { file: `all ${costs.length} files`, seconds: total }].map(
+    ({ file, seconds }) => `${seconds.toFixed(1).padStart(6)} s  ${file}`,
+  );
+}
+
 const entities: Record<string, string> = { lt: "<", gt: ">", quot: '"', apos: "'", amp: "&" };
 const decodeXml = (text: string): string =>
   text.replace(/&(?:#(\d+)|(\w+));/g, (all, code, name) =>
@@ -90,7 +102,7 @@ interface Done {
 export const types: Step = { name: "types", command: ["node_modules/.bin/tsc"] };
 const lint: Step = { name: "lint", command: ["node_modules/.bin/biome", "ci"] };
 
-async function step({ name, command }: Step): Promise<Done> {
+async function step({ name, command }: Step, more: Record<string, string> = {}): Promise<Done> {
   const startedAt = performance.now();
   const child = Bun.spawn([process.execPath, ...command], {
     cwd: root,
@@ -101,6 +113,7 @@ async function step({ name, command }: Step): Promise<Done> {
       // FAISS's threads spin while they wait for each other, which starves a busy machine.
       OMP_NUM_THREADS: "1",
       OMP_WAIT_POLICY: "PASSIVE",
+      ...more,
     },
     stdio: ["ignore", "inherit", "inherit"],
   });
@@ -127,12 +140,18 @@ async function runTests(words: string[]): Promise<{ step: Done; counts: Counts; 
     // Makes the bundle, from which tests start programs of the product (ADR 0177); without it they start from the tree.
     if (words.length === 0) Bun.spawnSync([process.execPath, "runtime/main.ts", "--help"], { cwd: root });
     const reporting = ["--reporter=junit", `--reporter-outfile=${report}`];
-    const done = await step({ name: "tests", command: ["test", ...options, ...reporting, ...words] });
+    const costs = join(directory, "costs");
+    const command = ["test", ...options, ...reporting, ...words];
+    const done = await step({ name: "tests", command }, { LAKEHOUSE_TEST_COSTS: costs });
     const xml = readOrUndefined(report);
     const counts = readReport(xml);
     // A runner that fails without a failed test (an error between tests, a crash) is a failure too.
     if (!done.ok && counts.failed === 0) counts.failed = 1;
-    const lines = ["the slowest files:", ...slowestOf(xml), "", ...failuresOf(xml)];
+    const slowest = ["the slowest files:", ...slowestOf(xml)];
+    // Files that share one process are told apart by the runner of several alone.
+    const costliest =
+      words.length === 0 ? ["", "by processor time:", ...costliestOf(readOrUndefined(costs) ?? "")] : [];
+    const lines = [...slowest, ...costliest, "", ...failuresOf(xml)];
     return { step: { ...done, ok: done.ok && counts.failed === 0 }, counts, lines };
   } finally {
     rmSync(directory, { recursive: true, force: true });

@@ -4,7 +4,9 @@
  *
  * `bun test --bench` runs the benchmarks instead of the tests: Bun ignores the flag, so it is read from the kernel's copy of the command line.
  */
-import { readFileSync } from "node:fs";
+import { afterAll } from "bun:test";
+import { appendFileSync, readFileSync } from "node:fs";
+import { relative } from "node:path";
 import { holdBundle, presentBundle } from "../../runtime/image/image.ts";
 import { startProgramsFrom } from "../../runtime/program/program.ts";
 
@@ -33,4 +35,24 @@ const bundle = presentBundle();
 if (bundle !== undefined) {
   holdBundle(bundle);
   startProgramsFrom(bundle);
+}
+
+/** Processor time of this process and of those that it has waited for, in ticks of 10 ms (proc_pid_stat(5)). */
+const ticks = (): number =>
+  readFileSync("/proc/self/stat", "utf8")
+    .split(") ")
+    .at(-1)
+    ?.split(" ")
+    .slice(11, 15)
+    .reduce((sum, text) => sum + Number(text), 0) ?? 0;
+
+/** Where `bun run test` reads what each file took, which a busy machine changes little: `seconds file`, one a line. */
+const costs = process.env.LAKEHOUSE_TEST_COSTS;
+if (costs !== undefined && process.platform === "linux") {
+  let before = ticks();
+  afterAll(() => {
+    const now = ticks();
+    appendFileSync(costs, `${(now - before) / 100} ${relative(process.cwd(), Bun.main)}\n`);
+    before = now;
+  });
 }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
-import { closingLine, failuresOf, readReport, slowestOf } from "../../../scripts/test/test.ts";
+import { closingLine, costliestOf, failuresOf, readReport, slowestOf } from "../../../scripts/test/test.ts";
 import { temporaryDirectory } from "../../support/stacks/in-process.ts";
 
 const suites = (attributes: string): string =>
@@ -38,4 +38,12 @@ describe("the closing line", () => {
       expect.stringMatching(/^failed: a\.test\.ts: b\n {2}Error: <b> & 'c'\n/),
     ]);
   });
+});
+
+test("the files that took most processor time come first, then all", () => {
+  expect(costliestOf("1.5 tests/a.test.ts\n20 tests/b.test.ts\n")).toEqual([
+    "  20.0 s  tests/b.test.ts",
+    "   1.5 s  tests/a.test.ts",
+    "  21.5 s  all 2 files",
+  ]);
 });
