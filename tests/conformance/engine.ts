@@ -328,6 +328,7 @@ export function testEngine(given: EngineCase, open: () => Engines): void {
         const answers = await saver.search(queries, { k: 10 });
         let hits = 0;
         for (const [at, answer] of answers.entries()) {
+          expect(new Set(answer.rows).size).toBe(answer.rows.length);
           const meant = Uint32Array.from(answer.rows, (row) => now[row] ?? rows);
           const distances = Float32Array.from(meant, (row) =>
             distanceBetween(metric, query(at), vector(row)),

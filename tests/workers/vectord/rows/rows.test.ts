@@ -1,5 +1,7 @@
 /** The rows of an index: batches, views that do not change, copies without dead rows, sets of rows. */
 import { describe, expect, test } from "bun:test";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { systemClock } from "../../../../runtime/scheduling/clock.ts";
 import { copyLive } from "../../../../workers/vectord/indexes/compaction.ts";
 import type { Batch } from "../../../../workers/vectord/rows/batch.ts";
@@ -7,6 +9,7 @@ import * as bitmap from "../../../../workers/vectord/rows/bitmap.ts";
 import { createRows, type Rows, rowPieces } from "../../../../workers/vectord/rows/rows.ts";
 import { createVectorBlocks } from "../../../../workers/vectord/rows/vector-blocks.ts";
 import { seeded } from "../../../support/campaigns/seeded.ts";
+import { temporaryDirectory } from "../../../support/stacks/in-process.ts";
 
 /** Whole numbers below a bound, the same for the same seed. */
 const dice = (seed: number) => {
@@ -137,4 +140,26 @@ describe("bitmaps", () => {
       expect(new Set(bitmap.rowsOf(any))).toEqual(left.union(right));
     }
   });
+});
+
+test("a row whose bytes changed in its file is refused by its number, and the others are read", () => {
+  const home = temporaryDirectory("rows");
+  try {
+    const path = join(home.path, "file");
+    const vectors = Float32Array.from({ length: 12 }, (_, at) => at);
+    const bytes = Buffer.concat([Buffer.alloc(8), Buffer.from(vectors.buffer)]);
+    writeFileSync(path, bytes);
+    const blocks = createVectorBlocks(4, home.path);
+    blocks.append(vectors, { path, offset: 8, rows: 3 });
+    bytes.writeUInt8(bytes.readUInt8(30) ^ 1, 30);
+    writeFileSync(path, bytes);
+    expect([...blocks.row(0)]).toEqual([0, 1, 2, 3]);
+    expect([...blocks.gather(Uint32Array.of(0, 2))]).toEqual([0, 1, 2, 3, 8, 9, 10, 11]);
+    expect(() => blocks.row(1)).toThrow("row 1 of an index is not what was written to its file");
+    expect(() => blocks.gather(Uint32Array.of(0, 1, 2))).toThrow("its bytes changed");
+    blocks.close();
+    expect(() => blocks.row(0)).toThrow("compacted or closed");
+  } finally {
+    home.remove();
+  }
 });
