@@ -4,25 +4,25 @@ import type { HttpRequest } from "../contract/contract.ts";
  * Buffered bodies. Their bytes are known beside the Request or Response that carries them, so that no stream is read
  * between its maker and the socket.
  */
-const requestBodies = new WeakMap<HttpRequest, Uint8Array>();
+const bodies = new WeakMap<HttpRequest | Response, Uint8Array>();
 
 const encoder = new TextEncoder();
 
 /**
- * A Response of what is there already, which is copied into a Response of its own only where somebody reads it as one:
- * native code that is given it sees no body.
+ * A text as an answer, which is copied into a Response of its own only where somebody reads it as one: native code that
+ * is given it, such as `Bun.write`, sees no body. So it is for what goes to a caller, and for no answer of a peer.
  */
-class BufferedResponse extends Response {
-  readonly content: Uint8Array | string;
+class TextResponse extends Response {
+  readonly content: string;
   #asRead: Response | undefined;
 
-  constructor(content: Uint8Array | string, init: ResponseInit) {
+  constructor(content: string, init: ResponseInit) {
     super(null, init);
     this.content = content;
   }
 
   get #read(): Response {
-    this.#asRead ??= new Response(this.content as BodyInit, { headers: this.headers });
+    this.#asRead ??= new Response(this.content, { headers: this.headers });
     return this.#asRead;
   }
 
@@ -52,28 +52,28 @@ class BufferedResponse extends Response {
   }
   override clone() {
     const { status, statusText, headers } = this;
-    return new BufferedResponse(this.content, { status, statusText, headers });
+    return new TextResponse(this.content, { status, statusText, headers });
   }
 }
 
 /** The body's bytes when they are known, else undefined: then it is a stream, or none. */
-export function bufferedBody(message: HttpRequest | Response): Uint8Array | undefined {
-  if (!(message instanceof BufferedResponse)) return requestBodies.get(message as HttpRequest);
-  const { content } = message;
-  return typeof content === "string" ? encoder.encode(content) : content;
-}
+export const bufferedBody = (message: HttpRequest | Response): Uint8Array | undefined =>
+  message instanceof TextResponse ? encoder.encode(message.content) : bodies.get(message);
 
 /** The same as it was made, for a writer that takes text as well. */
 export const bufferedContent = (message: Response): Uint8Array | string | undefined =>
-  message instanceof BufferedResponse ? message.content : undefined;
+  message instanceof TextResponse ? message.content : bodies.get(message);
 
 /** An answer whose body is there already. */
-export const bufferedResponse = (bytes: Uint8Array, init: ResponseInit): Response =>
-  new BufferedResponse(bytes, init);
+export function bufferedResponse(bytes: Uint8Array, init: ResponseInit): Response {
+  const response = new Response(bytes as Uint8Array<ArrayBuffer>, init);
+  bodies.set(response, bytes);
+  return response;
+}
 
-/** A value as a JSON answer. */
+/** A value as a JSON answer to a caller. */
 export const jsonResponse = (value: unknown, headers: Record<string, string> = {}, status = 200): Response =>
-  new BufferedResponse(JSON.stringify(value), {
+  new TextResponse(JSON.stringify(value), {
     status,
     headers: { "content-type": "application/json;charset=utf-8", ...headers },
   });
@@ -81,6 +81,6 @@ export const jsonResponse = (value: unknown, headers: Record<string, string> = {
 /** A request whose body is there already. */
 export function bufferedRequest(url: string, bytes: Uint8Array, init: RequestInit): Request {
   const request = new Request(url, { ...init, body: bytes as Uint8Array<ArrayBuffer> });
-  requestBodies.set(request, bytes);
+  bodies.set(request, bytes);
   return request;
 }

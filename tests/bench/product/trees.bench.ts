@@ -2,7 +2,8 @@
  * This tree beside another: both products started, the same work sent to each in turn, and the processor time that the
  * process and its children took for it.
  * `LAKEHOUSE_BENCH_OLD=DIRECTORY bun test --timeout=3600000 ./tests/bench/product/trees.bench.ts`, where DIRECTORY is
- * a clone at the older commit with its packages; `LAKEHOUSE_BENCH_ROUNDS` (7), and `-t vectord` for one line of the table.
+ * a clone at the older commit with its packages; `LAKEHOUSE_BENCH_ROUNDS` (7), and `-t vectord` for one line of the table;
+ * with `LAKEHOUSE_BENCH_TPCH=SCALE` TPC-H as well.
  * A busy machine lengthens both alike: ratios of medians are what to read.
  */
 import { afterAll, beforeAll, expect, test } from "bun:test";
@@ -11,9 +12,11 @@ import { join, resolve } from "node:path";
 import { topology } from "../../../runtime/topology.ts";
 import { workerColumns, workerRow } from "../../../scripts/sample-data/make-workers.ts";
 import { inTurn, report, throughput } from "../../support/campaigns/measure.ts";
+import { makeTpch, tpchTables } from "../../support/campaigns/tpch.ts";
 import { treeMs } from "../../support/product/processor-time.ts";
 import { type ModelServer, startModelServer } from "../../support/stacks/chatd.ts";
 import { temporaryDirectory } from "../../support/stacks/in-process.ts";
+import { tpchQueries } from "../peers/tpch/queries.ts";
 
 const root = resolve(import.meta.dir, "../../..");
 const old = process.env.LAKEHOUSE_BENCH_OLD;
@@ -191,6 +194,26 @@ measured(
       await compare(`queryd.${kind} ×5`, (tree) =>
         times(5, 1, () => sql(tree, "SELECT * FROM wide LIMIT 60000", accept)),
       );
+  },
+  timeoutMs,
+);
+
+const tpchScale = process.env.LAKEHOUSE_BENCH_TPCH;
+measured.skipIf(tpchScale === undefined)(
+  "tpch",
+  async () => {
+    const folder = join(home.path, "tpch");
+    await makeTpch(folder, tpchScale ?? "1");
+    const load = (table: string) => (tree: Tree) =>
+      ask(tree, `/v1/ingest?name=${table}&mode=replace`, {
+        method: "POST",
+        body: Bun.file(join(folder, `${table}.csv`)),
+      });
+    for (const table of tpchTables.slice(0, -1))
+      for (const tree of Object.values(trees)) await load(table)(tree);
+    await compare("tpch.load lineitem", load("lineitem"));
+    for (const [at, sql] of tpchQueries.entries())
+      await compare(`tpch.Q${at + 1}`, (tree) => ask(tree, "/v1/sql", json({ sql })));
   },
   timeoutMs,
 );

@@ -9,7 +9,7 @@ import { readdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { interpreter } from "../../../scripts/python/python.ts";
 import { inTurn, median, report, timed } from "../../support/campaigns/measure.ts";
-import { pythonTool } from "../../support/campaigns/python-tool.ts";
+import { makeTpch, tpchTables as tables } from "../../support/campaigns/tpch.ts";
 import { type Product, startProduct } from "../../support/product/product.ts";
 import { temporaryDirectory } from "../../support/stacks/in-process.ts";
 import { tpchQueries } from "../peers/tpch/queries.ts";
@@ -18,7 +18,6 @@ const scale = process.env.LAKEHOUSE_BENCH_TPCH;
 const rounds = Number(process.env.LAKEHOUSE_BENCH_ROUNDS ?? 5);
 const measured = test.skipIf(scale === undefined);
 const timeoutMs = 3_600_000;
-const tables = ["nation", "region", "supplier", "customer", "part", "partsupp", "orders", "lineitem"];
 const packages = { duckdb: "duckdb==2.0.1", polars: "polars==2.1.0", chdb: "chdb==4.4.0" };
 
 interface Answer {
@@ -66,9 +65,7 @@ async function startPeer(name: keyof typeof packages): Promise<Peer> {
 
 beforeAll(async () => {
   if (scale === undefined) return;
-  const generate = await pythonTool("tpchgen-cli", "4.0.0", "tpchgen-cli");
-  const made = Bun.spawn([generate, "csv", "-s", scale, `--output-dir=${home.path}`], { stderr: "inherit" });
-  expect(await made.exited).toBe(0);
+  await makeTpch(home.path, scale);
   for (const name of ["duckdb", "polars", "chdb"] as const) peers.push(await startPeer(name));
   product = await startProduct();
 }, timeoutMs);

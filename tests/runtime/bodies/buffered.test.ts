@@ -1,5 +1,7 @@
 import { expect, test } from "bun:test";
-import { bufferedContent, jsonResponse } from "../../../runtime/bodies/bodies.ts";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { bufferedContent, bufferedResponse, jsonResponse } from "../../../runtime/bodies/bodies.ts";
 
 test("an answer that is there already is read as any Response, once, and as often as it is cloned", async () => {
   const answer = jsonResponse({ name: "Ann" }, { etag: '"1"' }, 201);
@@ -18,4 +20,12 @@ test("an answer that is there already is read as any Response, once, and as ofte
     expect(await new Response(content).text()).toBe(text);
   }
   expect(bufferedContent(new Response(text))).toBeUndefined();
+});
+
+test("what came from a peer has its bytes for native code as well", async () => {
+  const bytes = new TextEncoder().encode("id,name\n1,Ann\n");
+  const path = join(tmpdir(), `lakehouse-buffered-${process.pid}`);
+  await Bun.write(path, bufferedResponse(bytes, {}));
+  expect(await Bun.file(path).bytes()).toEqual(bytes);
+  await Bun.file(path).delete();
 });

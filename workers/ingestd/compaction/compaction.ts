@@ -226,8 +226,7 @@ async function fetchObject(
   const response = await storaged.fetch(`/storage/get/${place}`, { signal });
   if (response.status === 404) throw fail("corrupt", `object '${key}' is missing`);
   if (!response.ok) throw await peerError("storaged", response);
-  // A buffered answer has no body for native code that is given it whole.
-  await Bun.write(path, new Response(response.body));
+  await Bun.write(path, response);
   const isSame =
     response.headers.get("etag")?.replaceAll('"', "") === etag && (await stat(path)).size === bytes;
   if (!isSame) throw fail("corrupt", `object '${key}' has other bytes than the catalog says`);

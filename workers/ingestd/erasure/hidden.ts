@@ -94,8 +94,7 @@ async function reading<T>(
       // It went while others were read.
       if (response.status === 404) return false;
       if (!response.ok) throw await peerError("storaged", response);
-      // A buffered answer has no body for native code that is given it whole.
-      await Bun.write(path, new Response(response.body));
+      await Bun.write(path, response);
       const file = `read_parquet(${quoteText(path)}, hive_partitioning = false)`;
       const columns = await session.describe(`FROM ${file}`);
       const [row] = await session.run(

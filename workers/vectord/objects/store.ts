@@ -256,8 +256,7 @@ async function openFile({ storaged, newId, directory }: StoreOptions, key: strin
   try {
     const response = await storaged.fetch(pathOf("get", key));
     if (!response.ok) throw await peerError("storaged", response);
-    // A buffered answer has no body for native code that is given it whole.
-    const bytes = await Bun.write(path, new Response(response.body));
+    const bytes = await Bun.write(path, response);
     const handle = await open(path, "r");
     const close = closing(handle);
     const release = () => close().then(drop);
