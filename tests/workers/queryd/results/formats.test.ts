@@ -63,7 +63,10 @@ beforeAll(async () => {
     port: 0,
     idleTimeout: 0,
     development: false,
-    fetch: (request) => stack.send(request),
+    fetch: async (request) => {
+      const answer = await stack.send(request);
+      return new Response(answer.body, answer);
+    },
   });
 });
 afterAll(async () => {
