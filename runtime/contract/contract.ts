@@ -33,13 +33,14 @@ export {
   type Verb,
   type VerbsOf,
 } from "./endpoints.ts";
-export type { Erasing, ErasureReport, Subject } from "./erasing.ts";
+export type { Cell, Erasing, ErasureReport, Subject } from "./erasing.ts";
 export {
   ErasureReported,
   ErasureRequest,
   erasureReasons,
   SubjectText,
   subjectCharactersMin,
+  type Whom,
 } from "./erasure.ts";
 export { type HttpRequest, isMatch, matchPath, pathOf, searchOf } from "./route.ts";
 export { Binary, Bytes, Events, nextPage, pageFields } from "./shapes.ts";

@@ -1,9 +1,16 @@
 /** What a service is given when it is to forget a person or a thing, and what it answers. */
 
-/** Whom or what it is about: a text as it was given, and how it is found. */
+/** The cells of a column that hold exactly this value. */
+export interface Cell {
+  column: string;
+  equals: string | number | boolean;
+}
+
+/** Whom or what it is about: texts as they were given, and how they are found, and cells of tables. */
 export interface Subject {
-  /** For RE2 and JavaScript alike, to be matched without regard to case in NFC text. */
-  pattern: string;
+  /** For RE2 and JavaScript alike, to be matched without regard to case in NFC text; absent where only cells are meant. */
+  pattern?: string;
+  cells: readonly Cell[];
   /** Whether a text holds it. */
   isIn: (text: string) => boolean;
   /** Whether any text, number or name of a field in a JSON value holds it. */

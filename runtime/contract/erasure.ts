@@ -1,4 +1,5 @@
 /** What a service is asked to forget of a person, and how it answers: the same for every service. */
+import type { Static } from "@sinclair/typebox";
 import { closed, t } from "./endpoints.ts";
 
 /** Shorter ones would be found in too much that is about somebody else. */
@@ -38,11 +39,29 @@ export const ErasureReported = closed({
   ),
 });
 
+const SubjectCell = closed({
+  column: t.String({
+    minLength: 1,
+    maxLength: 1024,
+    description: "The name of a column, in any case of ASCII letters.",
+  }),
+  equals: t.Union([t.String({ minLength: 1, maxLength: 1024 }), t.Number(), t.Boolean()], {
+    description:
+      "The value, exactly: a number, true or false, or a text, as of a date, a UUID or a number of many digits.",
+  }),
+});
+
+const WhomSchema = t.Union([SubjectText, SubjectCell], {
+  description:
+    "Whom or what it is about. A text, as an id, an e-mail address, a name, is found as whole words, in any case, wherever it stands. {column, equals} means rows of datasets, open tables and corpora whose cell of that column is that value, and nothing else.",
+});
+export type Whom = Static<typeof WhomSchema>;
+
 /** The body of every request to erase a subject. */
 export const ErasureRequest = closed({
-  subject: SubjectText,
+  subject: WhomSchema,
   also: t.Optional(
-    t.Array(SubjectText, {
+    t.Array(WhomSchema, {
       maxItems: 15,
       description: "Other names of the same, as an id beside an address: what holds any of them is meant.",
     }),

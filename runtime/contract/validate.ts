@@ -43,7 +43,7 @@ export function checkTable<S extends TSchema>(schema: S, table: unknown, name: s
 }
 
 function explain(checked: TypeCheck<TSchema>, value: unknown, what: string): ServiceError {
-  const errors = [...take(checked.Errors(value), 50)];
+  const errors = [...take(checked.Errors(value), 50)].map(meant);
   const unknown = errors.find((error) => error.type === ValueErrorType.ObjectAdditionalProperties);
   const error = unknown ?? errors[0];
   if (!error) return fail("invalid_field", `${what} does not have the expected form`);
@@ -54,6 +54,24 @@ function explain(checked: TypeCheck<TSchema>, value: unknown, what: string): Ser
   }
   return invalidField(field, `${expectation(error)}`);
 }
+
+/** Of a union, what is wrong with the variant that takes values of this kind. */
+function meant(error: ValueError): ValueError {
+  if (error.type !== ValueErrorType.Union) return error;
+  for (const errors of error.errors) {
+    const all = [...take(errors, 50)].map(meant);
+    const unknown = all.find(({ type }) => type === ValueErrorType.ObjectAdditionalProperties);
+    const [first] = all;
+    if (first && !(first.path === error.path && otherKinds.has(first.type))) return unknown ?? first;
+  }
+  return error;
+}
+
+const otherKinds: ReadonlySet<ValueErrorType> = new Set([
+  ...[ValueErrorType.String, ValueErrorType.Number, ValueErrorType.Integer, ValueErrorType.Boolean],
+  ...[ValueErrorType.Object, ValueErrorType.Array, ValueErrorType.Null, ValueErrorType.Literal],
+  ...[ValueErrorType.Union, ValueErrorType.Never],
+]);
 
 function* take<T>(items: Iterable<T>, most: number): Generator<T> {
   let taken = 0;
@@ -73,11 +91,20 @@ function expectation(error: ValueError): string {
   const choices = literals(error.schema);
   if (choices) return `expected one of ${choices.join(", ")}, ${came}`;
   const { pattern, type } = error.schema;
+  if (error.type === ValueErrorType.Union) return `expected ${kindsOf(error.schema).join(" or ")}, ${came}`;
   if (error.type === ValueErrorType.ObjectRequiredProperty)
     return typeof type === "string" ? `expected ${type}, it is missing` : "it is missing";
   if (error.type === ValueErrorType.StringPattern) return `expected text matching ${pattern}, ${came}`;
   return `${error.message.charAt(0).toLowerCase()}${error.message.slice(1)}, ${came}`;
 }
+
+const kindsOf = (schema: TSchema): string[] => [
+  ...new Set(
+    (schema.anyOf as TSchema[]).flatMap((each) =>
+      KindGuard.IsUnion(each) ? kindsOf(each) : [String(each.const ?? each.type ?? "another value")],
+    ),
+  ),
+];
 
 const literals = (schema: TSchema): string[] | undefined => {
   const options: TSchema[] | undefined = schema.anyOf;

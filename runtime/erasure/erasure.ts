@@ -2,15 +2,36 @@
  * What a service is asked to forget of a person, how it is found, and how it is answered. A subject is a text as it was
  * given: an id, an address, a name.
  */
-import { type ErasureReport, type Subject, subjectCharactersMin } from "../contract/contract.ts";
+import {
+  type Cell,
+  type ErasureReport,
+  type Subject,
+  subjectCharactersMin,
+  type Whom,
+} from "../contract/contract.ts";
 import { invalidField } from "../errors/errors.ts";
 
+export { cellSql, isBoundOf, isCell, isNamed } from "./cells.ts";
+
 /** How a subject is found, by any of its names. Throws `invalid_field` for one that has no letter or digit. */
-export function subjectOf(subject: string, also: readonly string[] = []): Subject {
-  const names = [subject, ...also].map(wordsOf);
+export function subjectOf(subject: Whom, also: readonly Whom[] = []): Subject {
+  const all = [subject, ...also];
+  const cells = all.filter((each) => typeof each !== "string").map(checkedCell);
+  const names = all.filter((each) => typeof each === "string").map(wordsOf);
+  if (names.length === 0)
+    return { cells, ...{ isIn: () => false, isMentioned: () => false, isInBytes: async () => false } };
   const any = names.map((words) => words.map(escapedOf).join("\\s+")).join("|");
   const pattern = `(^|[^\\p{L}\\p{N}])(${any})($|[^\\p{L}\\p{N}])`;
-  return { pattern, ...matcherOf(pattern), isInBytes: byteSearch(names) };
+  return { pattern, cells, ...matcherOf(pattern), isInBytes: byteSearch(names) };
+}
+
+function checkedCell(cell: Cell): Cell {
+  const { equals } = cell;
+  if (typeof equals !== "number" || Number.isSafeInteger(equals) || Math.abs(equals) < 2 ** 53) return cell;
+  throw invalidField(
+    "equals",
+    `a number as large as ${equals} is not exact in JSON: expected its digits as text`,
+  );
 }
 
 function wordsOf(text: string): string[] {
@@ -58,10 +79,14 @@ function byteSearch(names: readonly (readonly string[])[]): Subject["isInBytes"]
 export function checkReasons({ who, why }: { who: string; why: string }, subject: Subject | undefined): void {
   for (const [field, text] of Object.entries({ who, why })) {
     if (text.trim() === "") throw invalidField(field, "expected words");
-    if (subject?.isIn(text))
+    if (subject?.isIn(text) || subject?.cells.some(({ equals }) => isNamedIn(text, String(equals))))
       throw invalidField(field, "it names the subject, and it is kept: say it without, as by a case number");
   }
 }
+
+/** A value of few characters may stand in any text. */
+const isNamedIn = (text: string, value: string): boolean =>
+  value.trim().length >= subjectCharactersMin && /[\p{L}\p{N}]/u.test(value) && subjectOf(value).isIn(text);
 
 /** Reports together, without what is about nothing. */
 export function reportOf(...reports: readonly ErasureReport[]): ErasureReport {

@@ -112,7 +112,7 @@ export const vectord = contract("vectord", {
   }),
   add: raw(["POST"], "/vectors/index/:name/add", {
     summary:
-      "Adds or replaces items, all or none, durably: JSON {items: [{id, vector or text, metadata?}]}, or an Arrow IPC stream with columns id, vector and metadata. A text is embedded by the index's model and kept.",
+      "Adds or replaces items, all or none, durably: JSON {items: [{id, vector or text, metadata?}]}, or an Arrow IPC stream with columns id, vector, vectors (a struct of named ones: lists of numbers, or structs of indices and values) and metadata. A text is embedded by the index's model and kept.",
     params: Name,
     query: closed({ embedding_model: searchOptions.embedding_model }),
     consumes: { "application/json": AddBody, "application/vnd.apache.arrow.stream": Binary },
@@ -121,7 +121,7 @@ export const vectord = contract("vectord", {
   search: raw(["POST"], "/vectors/index/:name/search", {
     reads: true,
     summary:
-      "Nearest items: JSON {vector | vectors | text | texts | like, k, filter?, offset?, min_score?, group_by?, mmr?, …}, or float32 vectors as application/octet-stream with the rest in the query. With `vectors` and `texts` results are one list each.",
+      "Nearest items: JSON {vector | vectors | text | texts | like, k, filter?, offset?, min_score?, group_by?, mmr?, …}, or float32 vectors as application/octet-stream with the rest in the query, or an Arrow IPC stream with a column vector, or with one row that has a column vectors, a struct of named ones. With `vectors` and `texts` results are one list each.",
     params: Name,
     query: closed({
       k: t.Optional(k),
@@ -129,9 +129,14 @@ export const vectord = contract("vectord", {
       exact: searchOptions.exact,
       filter: t.Optional(t.String({ description: "The filter as JSON, for binary bodies." })),
       include: t.Optional(t.String({ description: "Comma separated, for binary bodies." })),
+      weights: t.Optional(t.String({ description: "As JSON, for binary bodies with named vectors." })),
       embedding_model: searchOptions.embedding_model,
     }),
-    consumes: { "application/json": SearchBody, "application/octet-stream": Binary },
+    consumes: {
+      "application/json": SearchBody,
+      "application/octet-stream": Binary,
+      "application/vnd.apache.arrow.stream": Binary,
+    },
     produces: { "application/json": Found },
   }),
   remove: post("/vectors/index/:name/delete", {

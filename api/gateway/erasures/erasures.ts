@@ -9,7 +9,7 @@ import { describe } from "../../../runtime/telemetry/telemetry.ts";
 import type { Gateway } from "../contract.ts";
 import type { Mounted } from "../mounted.ts";
 import { type Erasure, type Kept, openJournal } from "./journal.ts";
-import { type Asked, askService, sweepOrder, unasked } from "./sweep.ts";
+import { type Asked, askedOf, askService, unasked } from "./sweep.ts";
 
 export interface Erasures {
   verbs: Pick<VerbsOf<Gateway>, "erase" | "erasures">;
@@ -30,7 +30,7 @@ export async function openErasures(deps: Deps<Mounted>): Promise<Erasures> {
   const mutex = new Mutex();
   const stopping = new AbortController();
   let cancelRetry = () => {};
-  const ask = (service: (typeof sweepOrder)[number], asked: Asked) => {
+  const ask = (service: ReturnType<typeof askedOf>[number], asked: Asked) => {
     const within = AbortSignal.any([stopping.signal, AbortSignal.timeout(config.gateway.proxy_timeout_ms)]);
     return askService(service, peers[service] as unknown as Peer<Contract>, asked, within);
   };
@@ -40,7 +40,7 @@ export async function openErasures(deps: Deps<Mounted>): Promise<Erasures> {
     const { subject, also, who, why } = kept;
     if (subject === undefined) return kept;
     let now = kept;
-    for (const service of sweepOrder) {
+    for (const service of askedOf({ subject, ...(also && { also }) })) {
       const before = now.services.find((each) => each.service === service);
       if (before?.state === "done" || stopping.signal.aborted) continue;
       const ended = await ask(service, { subject, who, why, ...(also && { also }) });
@@ -79,12 +79,12 @@ export async function openErasures(deps: Deps<Mounted>): Promise<Erasures> {
         const { subject, also, who, why, dry_run } = input;
         checkReasons({ who, why }, subjectOf(subject, also));
         if (dry_run) {
-          const services = await pMap(sweepOrder, (service) => ask(service, input), { concurrency: 1 });
+          const services = await pMap(askedOf(input), (service) => ask(service, input), { concurrency: 1 });
           return { dry_run, state: stateOf(services), services };
         }
         const begun: Kept = {
           ...{ id: newId(), at: timestamp(clock), who, why, subject, ...(also && { also }) },
-          ...{ state: "open", services: unasked() },
+          ...{ state: "open", services: unasked(askedOf(input)) },
         };
         const ended = await mutex.runExclusive(async () => {
           await journal.write(begun);

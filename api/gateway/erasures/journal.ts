@@ -2,6 +2,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Static } from "@sinclair/typebox";
+import type { Whom } from "../../../runtime/contract/contract.ts";
 import { type Durable, holdFiles } from "../../../runtime/durable/durable.ts";
 import {
   closedLog,
@@ -20,8 +21,8 @@ export type Erasure = Static<typeof ErasureSchema>;
 /** What a line says: all that is known of one erasure; its newest line counts. */
 export interface Kept extends Erasure {
   /** Absent as soon as every service is done. */
-  subject?: string;
-  also?: string[];
+  subject?: Whom;
+  also?: Whom[];
 }
 
 export interface Journal {

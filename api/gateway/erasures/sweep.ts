@@ -1,5 +1,5 @@
 /** One service after another is asked to forget; those that cannot are asked again later. */
-import type { Contract, Peer } from "../../../runtime/contract/contract.ts";
+import type { Contract, Peer, Whom } from "../../../runtime/contract/contract.ts";
 import { peerError, ServiceError } from "../../../runtime/errors/errors.ts";
 import type { Erasure } from "./journal.ts";
 
@@ -7,8 +7,8 @@ type Ended = Erasure["services"][number];
 
 /** What a service is asked: the body of its endpoint. */
 export interface Asked {
-  subject: string;
-  also?: string[];
+  subject: Whom;
+  also?: Whom[];
   who: string;
   why: string;
   dry_run?: boolean;
@@ -18,7 +18,7 @@ export interface Asked {
  * What things are made of comes before what is made of them: rows before the corpora that follow them, so that nothing
  * is built anew from what goes later. Objects are last, as all others stand in them.
  */
-export const sweepOrder = [
+const sweepOrder = [
   "pathwayd",
   "chatd",
   "ingestd",
@@ -31,8 +31,25 @@ export const sweepOrder = [
   "storaged",
 ] as const;
 
-export const unasked = (): Ended[] =>
-  sweepOrder.map((service) => ({ service, state: "open", removed: [], left: [] }));
+/** Those that keep rows of tables: no other has cells. */
+const withCells = new Set<string>([
+  "ingestd",
+  "matrixd",
+  "catalogd",
+  "queryd",
+] satisfies (typeof sweepOrder)[number][]);
+
+/** The services that are asked, in order. */
+export const askedOf = ({
+  subject,
+  also = [],
+}: Pick<Asked, "subject" | "also">): readonly (typeof sweepOrder)[number][] =>
+  [subject, ...also].some((each) => typeof each === "string")
+    ? sweepOrder
+    : sweepOrder.filter((service) => withCells.has(service));
+
+export const unasked = (services: readonly string[]): Ended[] =>
+  services.map((service) => ({ service, state: "open", removed: [], left: [] }));
 
 /** Asks a service; what it failed with is told, and it stays open. */
 export async function askService(

@@ -8,7 +8,7 @@ import { recordPlaybook, searchMatrix } from "./matrix-tools.ts";
 import { querySql } from "./query-sql.ts";
 import { listSavedQueries, listViews, runSavedQuery } from "./saved-query-tools.ts";
 import type { Tool } from "./tool.ts";
-import { embedText, searchVectors } from "./vector-tools.ts";
+import { addVectors, embedText, searchVectors } from "./vector-tools.ts";
 import { addDocuments, erasePerson, ingestText, recall, recordFeedback, remember } from "./writing-tools.ts";
 
 export { createResources, datasetUri, type Resources } from "./resources.ts";
@@ -47,6 +47,8 @@ export const createTools = (
   recordPlaybook(gateway),
   recall(gateway),
   ...(writes
-    ? [ingestText, addDocuments, remember, recordFeedback, erasePerson].map((tool) => tool(gateway))
+    ? [ingestText, addDocuments, addVectors, remember, recordFeedback, erasePerson].map((tool) =>
+        tool(gateway),
+      )
     : []),
 ];

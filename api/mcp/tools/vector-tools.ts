@@ -1,17 +1,18 @@
-/** `embed_text` and `search_vectors`: text to vectors to the nearest items. */
-import type { Static } from "@sinclair/typebox";
+/** `embed_text`, `search_vectors` and `add_vectors`: text to vectors to the nearest items. */
+import type { Static, TSchema } from "@sinclair/typebox";
 import { check, closed, inputSchema, t } from "../../../runtime/contract/contract.ts";
 import { fail } from "../../../runtime/errors/errors.ts";
 import { embedd } from "../../../workers/embedd/contract.ts";
-import { Hit, SearchBody, vectord } from "../../../workers/vectord/contract.ts";
+import { AddBody, Hit, SearchBody, vectord } from "../../../workers/vectord/contract.ts";
 import { requestPath } from "../../client/lakehouse/lakehouse.ts";
 import { truncated } from "../answers/answers.ts";
 import { type GatewayClient, GatewayFailure, textOf, withNames } from "../gateway/gateway.ts";
 import { derive, together } from "./schemas.ts";
-import { reading, type Tool } from "./tool.ts";
+import { adding, reading, type Tool } from "./tool.ts";
 
 const { embed } = embedd.endpoints;
-const { info, search } = vectord.endpoints;
+const { add, info, search } = vectord.endpoints;
+const Added = add.produces["application/json"];
 
 /** Vectors are long, and agents pay for every number. */
 const textsMax = 8;
@@ -50,15 +51,21 @@ export const embedText = (gateway: GatewayClient): Tool => ({
 
 const searchInput = derive(together(info.params, SearchBody), {
   // One question a call; vectors in the answer would fill an agent's context.
-  omit: ["vectors", "texts", "named", "weights", "include", "embedding_model"],
+  omit: ["vectors", "texts", "include", "embedding_model"],
   refine: {
     name: { description: "Name of the vector index, or of an alias." },
-    vector: { description: "The question as a vector of the index's dimension. Give text, vector or like." },
+    vector: {
+      description: "The question as a vector of the index's dimension. Give text, vector, like or named.",
+    },
     text: { description: "The question as text; embedded by the index's own model." },
     k: { maximum: 100, default: hitsDefault, description: "How many hits." },
     filter: {
       description:
         'On metadata: {"state":"IL"}, {"rate":{"gte":20,"lt":30}}, {"role":{"in":["Welder","Nurse"]}}, {"name":{"prefix":"A"}}, {"at":{"since":"2024-05-01"}}, {"place":{"near":{"lat":41.9,"lon":-87.6,"radius_m":5000}}}, {"@id":{"in":["a"]}}, {"and":[…]}, {"or":[…]}, {"not":{…}}.',
+    },
+    named: {
+      description:
+        'By vectors beside the main one, alone or with text or vector: {"title":[0.1,0.2],"words":{"indices":[7],"values":[1]}}; several are fused by their scores.',
     },
     ef: { description: "Candidates looked at: more finds better and takes longer." },
     min_score: { description: "Hits of a lower score are left out." },
@@ -75,12 +82,12 @@ const searchOutput = closed({
 });
 const searchReply = closed({ results: t.Array(Hit) });
 
-type Question = Omit<Static<typeof SearchBody>, "vectors" | "texts" | "named" | "weights"> & { name: string };
+type Question = Omit<Static<typeof SearchBody>, "vectors" | "texts"> & { name: string };
 
 export const searchVectors = (gateway: GatewayClient): Tool => ({
   name: "search_vectors",
   description:
-    "Finds the items of one vector index that are nearest to a text or a vector, with their metadata; filter narrows by metadata first. For corpora of rows with ranking and remembered answers use search_matrix.",
+    "Finds the items of one vector index that are nearest to a text or a vector, or to named vectors, with their metadata; filter narrows by metadata first. For corpora of rows with ranking and remembered answers use search_matrix.",
   annotations: reading("Search a vector index"),
   input: searchInput,
   output: searchOutput,
@@ -88,10 +95,10 @@ export const searchVectors = (gateway: GatewayClient): Tool => ({
   call: async (input, { signal, at }) => {
     const { name, k = hitsDefault, ...rest } = input as Question;
     const given = (["text", "vector", "like"] as const).filter((field) => rest[field] !== undefined);
-    if (given.length !== 1)
+    if (given.length !== 1 && !(given.length === 0 && rest.named))
       throw fail(
         "invalid_field",
-        `expected text, vector or like, got ${given.length === 0 ? "none of them" : given.join(" and ")}`,
+        `expected text, vector, like or named, got ${given.length === 0 ? "none of them" : given.join(" and ")}`,
       );
     at("searching");
     const body = { k, ...rest, include: ["metadata"] };
@@ -99,8 +106,8 @@ export const searchVectors = (gateway: GatewayClient): Tool => ({
       throw await withNames(cause, "indexes", () => indexNames(gateway, signal));
     });
     const { kept, lines, omitted } = truncated(results, {
-      line: ({ id, score, group, text, metadata }, place) =>
-        [`${place + 1}. ${id} score ${score}`, ...[group, text, metadata].flatMap(shown)].join(" "),
+      line: ({ id, score, group, parts, text, metadata }, place) =>
+        [`${place + 1}. ${id} score ${score}`, ...[group, parts, text, metadata].flatMap(shown)].join(" "),
       instead: "its metadata is too long; read it by GET /v1/vectors/index/{name}/items/{id} of the gateway",
     });
     if (results.length === 0) lines.push("No item matches.");
@@ -121,7 +128,7 @@ async function found(
   signal: AbortSignal,
 ): Promise<Static<typeof Hit>[]> {
   const response = await gateway.post(requestPath(search, { name }, ""), body, { signal });
-  return hitsOf(await textOf(response, signal, gateway.url));
+  return formed(searchReply, await textOf(response, signal, gateway.url)).results;
 }
 
 const namesMax = 50;
@@ -131,14 +138,52 @@ async function indexNames(gateway: GatewayClient, signal: AbortSignal): Promise<
   return indexes.flatMap(({ name, aliases }) => [name, ...aliases]);
 }
 
-function hitsOf(text: string): Static<typeof searchReply>["results"] {
+function formed<S extends TSchema>(schema: S, text: string): Static<S> {
   try {
-    return check(searchReply, JSON.parse(text), "the answer").results;
+    return check(schema, JSON.parse(text), "the answer");
   } catch (cause) {
     throw new GatewayFailure({
       type: "bad_gateway",
-      message: "the search's answer has another form than expected",
+      message: "the answer has another form than expected",
       cause,
     });
   }
 }
+
+/** A model writes no more than that in one call. */
+const itemsMax = 256;
+
+export const addVectors = (gateway: GatewayClient): Tool => ({
+  name: "add_vectors",
+  description:
+    "Adds items to a vector index that is there, or replaces those of the same id, durably: each with a text, which the index's model embeds, or a vector; with metadata, and vectors beside the main one by the names that the index declares.",
+  annotations: { ...adding("Add to a vector index"), destructiveHint: true, idempotentHint: true },
+  input: derive(together(info.params, AddBody), {
+    omit: ["embedding_model"],
+    refine: {
+      name: { description: "Name of the vector index, or of an alias." },
+      items: {
+        maxItems: itemsMax,
+        description:
+          'Each {id, text or vector, metadata?, vectors?}; vectors: {"title":[0.1,0.2],"words":{"indices":[7],"values":[1]}}, dense or sparse as declared.',
+      },
+    },
+  }),
+  output: Added,
+  lookUp: "list_indexes names the indexes and their aliases.",
+  call: async (input, { signal }) => {
+    const { name, items } = input as { name: string } & Static<typeof AddBody>;
+    const path = requestPath(add, { name }, "");
+    const response = await gateway.post(path, { items }, { signal });
+    const structured = await textOf(response, signal, gateway.url)
+      .then((text) => formed(Added, text))
+      .catch(async (cause) => {
+        throw await withNames(cause, "indexes", () => indexNames(gateway, signal));
+      });
+    const { added, replaced, count } = structured;
+    return {
+      structured,
+      text: `${name}: ${added} added, ${replaced} of them in the place of others; it has ${count}.`,
+    };
+  },
+});

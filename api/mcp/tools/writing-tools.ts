@@ -261,7 +261,10 @@ export const erasePerson = (gateway: GatewayClient): Tool => ({
   annotations: { ...adding("Erase a person"), destructiveHint: true, idempotentHint: true },
   input: derive(inputSchema(erase), {
     refine: {
-      subject: { description: "Whom or what it is about: an address, an id, a name; found as whole words." },
+      subject: {
+        description:
+          "Whom or what it is about: an address, an id, a name; found as whole words. Or {column, equals}: rows whose cell is that value, and nothing else.",
+      },
       who: { description: "Who asks for it; it is kept." },
       why: { description: "Why, as by a case number; it is kept, and may not name the subject." },
       dry_run: { description: "true: only say what would go." },

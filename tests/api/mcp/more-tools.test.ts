@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { likePages } from "../../../api/mcp/tools/like.ts";
 import { startHttpSession } from "../../support/clients/mcp-session.ts";
+import { sendJson } from "../../support/clients/send-json.ts";
 import { ingest, type Product, sql, startProduct } from "../../support/product/product.ts";
 
 let product: Product;
@@ -216,6 +217,26 @@ describe("writing", () => {
     });
     expect(data.rows).toEqual([{ n: 2 }]);
   });
+  test("add_vectors and search_vectors take vectors beside the main one, dense and sparse", async () => {
+    const vectors = { words: { sparse: true }, title: { dimension: 2 } };
+    await sendJson(`${product.url}/v1/vectors/index`, "POST", { name: "shelf", dimension: 2, vectors });
+    const items = [
+      { id: "a", vector: [1, 0], vectors: { words: { indices: [7], values: [2] }, title: [0, 1] } },
+      { id: "b", vector: [0, 1], vectors: { words: { indices: [7], values: [1] } } },
+    ];
+    const added = await session.call("add_vectors", { name: "shelf", items });
+    expect([added.isError, added.data]).toEqual([false, { added: 2, replaced: 0, count: 2 }]);
+    const words = { indices: [7], values: [1] };
+    const { data } = await session.call("search_vectors", { name: "shelf", named: { words } });
+    expect(data.results).toMatchObject([
+      { id: "a", score: 2 },
+      { id: "b", score: 1 },
+    ]);
+    const fused = await session.call("search_vectors", {
+      ...{ name: "shelf", vector: [0, 1], named: { words, title: [0, 1] }, weights: { vector: 3 } },
+    });
+    expect([fused.isError, fused.text]).toEqual([false, expect.stringContaining('"title"')]);
+  });
   test("erase says what would go, and then it is gone", async () => {
     const about = { subject: "jane@example.org", who: "an agent's user", why: "she asked" };
     await session.call("remember", { text: `Write to ${about.subject}.`, tags: ["jane"] });
@@ -228,6 +249,16 @@ describe("writing", () => {
   });
   test.each([
     ["erase", { subject: "ab", who: "me", why: "asked" }, "subject"],
+    ["erase", { subject: { column: "id" }, who: "me", why: "asked" }, "subject.equals"],
+    ["add_vectors", { name: "shelf", items: [] }, "items"],
+    ["add_vectors", { name: "gone", items: [{ id: "a", vector: [1] }] }, "list_indexes"],
+    [
+      "add_vectors",
+      { name: "shelf", items: [{ id: "a", vector: [1, 0], vectors: { x: [1] } }] },
+      "no vector named",
+    ],
+    ["search_vectors", { name: "shelf", named: { x: [1] } }, "no vector named"],
+    ["search_vectors", { name: "shelf", vector: [1, 0], weights: { vector: 1 } }, "named"],
     ["ingest_text", { name: "no such", text: "a\n1\n" }, "name"],
     ["ingest_text", { name: "made", text: "" }, "text"],
     ["ingest_text", { name: "made" }, "either the rows as text, or the url"],

@@ -16,7 +16,7 @@ import { DocumentsLoaded } from "../../../workers/ingestd/schemas/documents.ts";
 import { matrixd } from "../../../workers/matrixd/contract.ts";
 import { pathwayd } from "../../../workers/pathwayd/contract.ts";
 import { queryd, SqlRequest } from "../../../workers/queryd/contract.ts";
-import { Hit, SearchBody, vectord } from "../../../workers/vectord/contract.ts";
+import { AddBody, Hit, SearchBody, vectord } from "../../../workers/vectord/contract.ts";
 
 const tools = createTools(
   createGatewayClient({ url: "http://127.0.0.1:9", token: () => undefined }),
@@ -161,6 +161,10 @@ const origins: {
     ...{ output: [DocumentsLoaded], ownOutput: [] },
   },
   {
+    ...{ name: "add_vectors", input: [vectord.endpoints.info.params, AddBody], ownInput: [] },
+    ...{ output: [vectord.endpoints.add.produces["application/json"]], ownOutput: [] },
+  },
+  {
     ...{ name: "remember", input: [], ownInput: ["text", "details", "tags"] },
     ...{ output: [pathwayd.endpoints.addIdempotent.reply], ownOutput: [] },
   },
@@ -174,7 +178,15 @@ const origins: {
   },
 ];
 
-const writing = ["record_playbook", "ingest_text", "add_documents", "remember", "record_feedback", "erase"];
+const writing = [
+  "record_playbook",
+  "ingest_text",
+  "add_documents",
+  "add_vectors",
+  "remember",
+  "record_feedback",
+  "erase",
+];
 
 /** What a tool may say differently: words for the agent, and tighter bounds. */
 const refinable = ["description", "default", "maximum", "maxItems"];
@@ -255,7 +267,9 @@ describe.each(origins)("$name", ({ name, input, ownInput, output, ownOutput }) =
 
   test("it says whether it writes, and whether it replaces what is there", () => {
     expect(tool.annotations.readOnlyHint).toBe(!writing.includes(name));
-    expect(tool.annotations.destructiveHint).toBe(["ingest_text", "add_documents", "erase"].includes(name));
+    expect(tool.annotations.destructiveHint).toBe(
+      ["ingest_text", "add_documents", "add_vectors", "erase"].includes(name),
+    );
   });
 
   test("the tool that it names to look up names is one that there is", () => {

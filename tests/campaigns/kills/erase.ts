@@ -17,7 +17,7 @@ import { tablesAt } from "../../support/tables/tracked-table.ts";
 const rules = campaignRules(20, ["s3"]);
 const { random } = rules;
 const home = temporaryDirectory("campaign-erase");
-/** `before`: answered before the kill. `went on`: by itself after it. `again`: it had not been written down. */
+/** `before`: complete before the kill. `went on`: by itself after it, also where it was answered as open. `again`: it had not been written down. */
 const outcomes = { before: 0, "went on": 0, again: 0, wrong: [] as string[] };
 const reasons = { who: "the campaign", why: "to see it go" };
 
@@ -70,20 +70,20 @@ async function cycle(): Promise<string> {
   await known(made++, needle);
   kept.push(other);
   const began = performance.now();
-  let isAnswered = false;
+  let isDone = false;
   const asked = send("POST", "/v1/erase", { subject: needle, ...reasons }).then(
-    () => {
-      isAnswered = true;
+    ({ state }) => {
+      isDone = state === "done";
       takesMs = performance.now() - began;
     },
     () => undefined,
   );
   await Bun.sleep(random() * takesMs * 1.2);
-  const wasAnswered = isAnswered;
+  const wasDone = isDone;
   await product.end("SIGKILL");
   await asked;
   product = await start();
-  outcomes[wasAnswered ? "before" : await finished(needle)] += 1;
+  outcomes[wasDone ? "before" : await finished(needle)] += 1;
   await check(needle);
   return needle;
 }

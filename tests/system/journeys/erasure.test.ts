@@ -129,6 +129,35 @@ const bad: ApiCase[] = [
   ["nobody", { ...reasons }, "invalid_field", "subject"],
   ["too little to be found", { subject: "ab", ...reasons }, "invalid_field", "subject"],
   ["another name that is too little", { subject: needle, also: ["ab"], ...reasons }, "invalid_field", "also"],
+  ["neither a text nor a cell", { subject: 5, ...reasons }, "invalid_field", "subject"],
+  ["a cell of no column", { subject: { equals: 5 }, ...reasons }, "invalid_field", "subject.column"],
+  [
+    "a cell without a value",
+    { subject: { column: "id", equals: null }, ...reasons },
+    "invalid_field",
+    "equals",
+  ],
+  ["an empty value", { subject: { column: "id", equals: "" }, ...reasons }, "invalid_field", "equals"],
+  [
+    "a value that is no scalar",
+    { subject: { column: "id", equals: [1] }, ...reasons },
+    "invalid_field",
+    "equals",
+  ],
+  [
+    "digits that JSON loses",
+    { subject: { column: "id", equals: 2 ** 60 }, ...reasons },
+    "invalid_field",
+    "as text",
+  ],
+  ["a cell with more", { subject: { column: "id", equals: 1, is: 1 }, ...reasons }, "unknown_field", "is"],
+  ["a cell among names", { subject: needle, also: [{ column: "" }], ...reasons }, "invalid_field", "also.0"],
+  [
+    "a reason that keeps the value of a cell",
+    { subject: { column: "id", equals: 4711 }, who: "me", why: "4711 asked" },
+    "invalid_field",
+    "names the subject",
+  ],
   ["no letter", { subject: "-.-", ...reasons }, "invalid_field", "letter or digit"],
   ["nobody who asks", { subject: needle, why: "case 12" }, "invalid_field", "who"],
   ["no reason", { subject: needle, who: "me", why: " " }, "invalid_field", "why"],
@@ -180,6 +209,39 @@ test("everything that names the person goes, and who asked for it, when and why 
   const about = { corpora: ["people", "names", "told"], query_text: "Jane", mode: "lexical" };
   expect((await send("POST", "/v1/matrix/search", about)).hits).toEqual([]);
   expect(await send("GET", "/v1/vectors/index/faces")).toMatchObject({ count: 2, deleted: 0 });
+});
+
+test("rows go by a cell of a column, with what corpora made of them, and no row beside", async () => {
+  const staff = "badge,trade,note\n41,welder,knows 42\n42,nurse,Quux\n421,baker,\n";
+  expect((await ingest(product.url, "name=staff", staff)).status).toBe(200);
+  const built = { id_column: "badge", text_columns: ["trade", "note"] };
+  for (const spec of [
+    { ...built, name: "staff", dataset: "staff" },
+    { ...built, name: "made", sql: "SELECT 40 + unnest([1, 2]) AS badge, 'x' AS trade, 'y' AS note" },
+  ])
+    await followed((await send("POST", "/v1/matrix/corpora", spec)).job_id);
+  const asked = { subject: { column: "BADGE", equals: 42 }, also: ["Quux 4712"], ...reasons };
+  const { services } = await send("POST", "/v1/erase", { ...asked, also: [], dry_run: true });
+  expect(services.flatMap((each: { removed: object[] }) => each.removed)).toEqual([
+    { place: "catalogd/staff", what: "rows", count: 1 },
+    { place: "matrixd/made", what: "rows", count: 1 },
+    { place: "matrixd/staff", what: "rows", count: 1 },
+  ]);
+  const done = await send("POST", "/v1/erase", asked);
+  expect(done.state).toBe("done");
+  expect(done.services.flatMap((each: { left: object[] }) => each.left)).toMatchObject([
+    { place: "matrixd/made", why: expect.stringContaining("statement") },
+  ]);
+  expect(await sql(product.url, "SELECT badge FROM staff ORDER BY badge")).toEqual([
+    { badge: 41 },
+    { badge: 421 },
+  ]);
+  expect(filesWith(home.path, "Quux")).toEqual([]);
+  const { corpora } = await send("GET", "/v1/matrix/corpora");
+  expect(corpora.filter(({ name }: { name: string }) => ["made", "staff"].includes(name))).toMatchObject([
+    { name: "made", rows: 1 },
+    { name: "staff", rows: 2 },
+  ]);
 });
 
 test("documents of many formats go whole, with their originals and what is searched", async () => {

@@ -1,8 +1,9 @@
 /** What manifests say of a subject: bounds of columns, comments, and versions of other names that they commit. */
 import type { Erasing, ErasureReport } from "../../../runtime/contract/contract.ts";
-import { removedAt, reportOf } from "../../../runtime/erasure/erasure.ts";
+import { isBoundOf, isNamed, removedAt, reportOf } from "../../../runtime/erasure/erasure.ts";
 import type { ManifestStore } from "../manifests/manifests.ts";
 import { isDamaged } from "../registry/registry.ts";
+import type { Version } from "../versions/versions.ts";
 
 interface ErasureDeps {
   store: Pick<ManifestStore, "versions" | "readCommit">;
@@ -23,7 +24,9 @@ export async function eraseFromManifests(
     for (const number of numbers) {
       signal.throwIfAborted();
       const { head, also } = await store.readCommit(name, number);
-      const isTold = also.some((version) => subject.isMentioned(Object.values(version)));
+      const isTold = also.some(
+        (version) => subject.isMentioned(Object.values(version)) || isBound(version, subject),
+      );
       if (isDamaged(head)) reports.push(unreadable(name, number));
       const isOwn =
         !isDamaged(head) && subject.isMentioned([head.columns, head.objects, head.schemas, head.made_by]);
@@ -37,6 +40,25 @@ export async function eraseFromManifests(
   }
   return reportOf(...reports);
 }
+
+/** Whether the least or greatest value of a column is a cell that is meant: bounds are text, as DuckDB writes the type. */
+const isBound = (
+  { columns, objects }: Pick<Version, "columns" | "objects">,
+  { cells }: Erasing["subject"],
+): boolean =>
+  cells.some((cell) =>
+    columns
+      .filter(({ name }) => isNamed(name, cell))
+      .some(({ name, type }) =>
+        objects.some(({ statistics }) =>
+          statistics.some(
+            ({ column, min, max }) =>
+              column === name &&
+              [min, max].some((bound) => bound !== undefined && isBoundOf(type, bound, cell.equals)),
+          ),
+        ),
+      ),
+  );
 
 /** It may name anybody; to remove it would remove every version before it. */
 const unreadable = (name: string, number: number): ErasureReport => ({

@@ -1,5 +1,6 @@
 /** Where a subject is named in datasets: the statements that find it, by the same expression as in every other service. */
 import type { Subject } from "../../../runtime/contract/contract.ts";
+import { cellSql, isNamed } from "../../../runtime/erasure/erasure.ts";
 import { ServiceError } from "../../../runtime/errors/errors.ts";
 import { quoteName, quoteText } from "../../../runtime/sql/sql.ts";
 import { askRows, type Reading } from "../changes/changes.ts";
@@ -9,15 +10,22 @@ import type { DatasetManifest } from "../jobs/jobs.ts";
 const betweenValues = "chr(31)";
 
 /**
- * SQL that is true for a row of which any value, as text, names the subject. One expression for all columns: DuckDB makes
+ * SQL that is true for a row of which any value, as text, names the subject, or a cell is the one meant. One expression for all columns: DuckDB makes
  * each of them anew, which takes 45 ms for one that knows all letters, and a dataset may have thousands of columns.
  */
 export const mentions = (
-  { columns }: { columns: readonly { name: string }[] },
-  { pattern }: Pick<Subject, "pattern">,
+  { columns }: { columns: readonly { name: string; type: string }[] },
+  { pattern, cells }: Pick<Subject, "pattern" | "cells">,
 ): string => {
+  const found = cells.flatMap((cell) =>
+    columns.filter(({ name }) => isNamed(name, cell)).map((column) => cellSql(column, cell.equals)),
+  );
+  if (pattern !== undefined && columns.length > 0) found.push(named(columns, pattern));
+  return found.length === 0 ? "false" : found.join(" OR ");
+};
+
+const named = (columns: readonly { name: string }[], pattern: string): string => {
   const texts = columns.map(({ name }) => `CAST(${quoteName(name)} AS VARCHAR)`);
-  if (texts.length === 0) return "false";
   const row = `concat_ws(${[betweenValues, ...texts].join(", ")})`;
   return `regexp_matches(nfc_normalize(${row}), ${quoteText(pattern)}, 'i')`;
 };

@@ -75,7 +75,10 @@ async function eraseFromCorpus(
       : []),
   ];
   if (!live || damage) return { removed: [], left };
-  const erased = await lexicon.ask(live.file, "erase", { pattern: subject.pattern, dryRun });
+  const erased = await lexicon.ask(live.file, "erase", {
+    ...(subject.pattern !== undefined && { pattern: subject.pattern }),
+    ...{ cells: subject.cells, idColumn: spec.id_column, dryRun },
+  });
   const removed = removedAt(place, "rows", erased.live);
   if (dryRun) return reportOf(removed, { removed: [], left });
   live.state = erased.state;
@@ -90,6 +93,18 @@ async function eraseFromCorpus(
   }
   await sweepBuild(live, lexicon, peers);
   await lexicon.ask(live.file, "scrub", {});
+  const { deleted } = await peers.vectord.verbs.info({ name: live.index });
+  // What was embedded can be guessed from its vector: the journal has it until then.
+  if (deleted > 0) await peers.vectord.verbs.compact({ name: live.index });
+  // It follows its source by now: what it still had is in no row of any dataset, but in what the statement makes of them.
+  if (erased.live > 0)
+    left.push(
+      leftAt(
+        place,
+        "its statement gives such rows still, and a refresh brings them back",
+        "change the statement, or drop the corpus",
+      ),
+    );
   return reportOf(removed, { removed: [], left });
 }
 

@@ -2,6 +2,7 @@
 import type { WireError } from "../../../runtime/errors/errors.ts";
 import type { SkippedNumbers } from "./copy.ts";
 import type { LexiconState } from "./database.ts";
+import type { Named } from "./erase.ts";
 import type { InspectionStep } from "./inspection.ts";
 import type { CorpusRow, LexicalQuestion, LexicalRow, TextPart } from "./read.ts";
 import type { PendingRow, RowShape, Staged } from "./write.ts";
@@ -23,7 +24,7 @@ interface LexiconCalls {
   orphans: (input: object) => number[];
   forgetOrphans: (input: { numbers: readonly number[] }) => void;
   /** Takes out the rows that name a subject, in every generation, or only counts them. */
-  erase: (input: { pattern: string; dryRun: boolean }) => { live: number; state: LexiconState };
+  erase: (input: Named & { dryRun: boolean }) => { live: number; state: LexiconState };
   /** Leaves nothing of deleted rows in the file. */
   scrub: (input: object) => void;
   skipped: (input: object) => SkippedNumbers | null;

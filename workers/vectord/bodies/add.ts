@@ -6,11 +6,11 @@ import type { Config } from "../../../runtime/config/config.ts";
 import type { HttpRequest } from "../../../runtime/contract/contract.ts";
 import { fail, invalidField } from "../../../runtime/errors/errors.ts";
 import { AddBody, type IndexConfig } from "../schemas/schemas.ts";
+import { arrowTypes } from "./binary.ts";
 import { checkModel, type Items, nameOfItem, withText } from "./items.ts";
 import { withVectors } from "./named-vectors.ts";
 import { type NameOf, packVectors } from "./vectors.ts";
 
-const arrowTypes = /^application\/(vnd\.apache\.arrow\.stream|x-apache-arrow-stream)\s*(;|$)/i;
 const arrowFileType = /^application\/vnd\.apache\.arrow\.file\s*(;|$)/i;
 
 /** Vectors of texts, row by row; errors name a text by its place. */

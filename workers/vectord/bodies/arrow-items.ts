@@ -1,6 +1,7 @@
 /**
- * Items from an Arrow IPC stream: column `id` (text), column `vector` (a list of Float32 or Float64, of fixed size
- * or not), `metadata` (a struct, or text that holds a JSON object), and each other column as one metadata field.
+ * Items and questions from an Arrow IPC stream: column `id` (text), column `vector` (a list of Float32 or Float64, of
+ * fixed size or not), `vectors` (a struct of named vectors), `metadata` (a struct, or text that holds a JSON object), and
+ * each other column as one metadata field.
  */
 import {
   type Data,
@@ -12,37 +13,89 @@ import {
   tableFromIPC,
   type Vector,
 } from "apache-arrow";
+import { check } from "../../../runtime/contract/contract.ts";
 import { fail, ServiceError } from "../../../runtime/errors/errors.ts";
 import { parseJson } from "../../../runtime/json/json.ts";
 import type { Metadata } from "../rows/rows.ts";
-import type { IndexConfig } from "../schemas/schemas.ts";
+import { type IndexConfig, NamedVector } from "../schemas/schemas.ts";
 import { checkArrowType, jsonOf } from "./arrow-values.ts";
-import { type Items, nameOfItem } from "./items.ts";
+import { type Items, nameOfItem, withText } from "./items.ts";
+import { withVectors } from "./named-vectors.ts";
+import type { NameOf } from "./vectors.ts";
 
 /** Throws `bad_request` for bytes that are no whole stream and for columns that are not as said above. */
 export function arrowItems(bytes: Uint8Array, config: IndexConfig, itemsMax: number): Items {
-  checkArrowStream(bytes);
-  const table = read(bytes);
-  if (table.numRows > itemsMax)
-    throw fail("too_large", `expected at most ${itemsMax} items in a request, got ${table.numRows}`);
-  checkColumns(table.schema, config);
+  const table = read(bytes, itemsMax);
+  checkColumns(table.schema, config, ["id", "vector"]);
   const ids = idsOf(column(table, "id"));
-  const vectors = new Float32Array(ids.length * config.dimension);
-  let at = 0;
-  for (const batch of table.batches) {
-    takeVectors(batch, { ids, at, config }, vectors);
-    at += batch.numRows;
-  }
+  const nameOf: NameOf = (at) => nameOfItem(ids, at);
+  const named = namedIn(table, nameOf);
   const model = table.schema.metadata.get("embedding_model");
   return {
     ids,
-    vectors,
-    metadata: metadataOf(table, ids),
+    vectors: vectorsIn(table, config, nameOf),
+    metadata: metadataOf(table, ids).map((fields, at) =>
+      withVectors(withText(fields, undefined, nameOf(at)), named?.[at], config, nameOf(at)),
+    ),
     ...(model !== undefined && { embeddingModel: model }),
   };
 }
 
-function read(bytes: Uint8Array): Table {
+/** Questions: vectors, one a row, or one row of named vectors, with the main one or without. */
+export function arrowQuestions(
+  bytes: Uint8Array,
+  config: IndexConfig,
+  questionsMax: number,
+): { vectors?: Float32Array; named?: Record<string, NamedVector> } {
+  const table = read(bytes, questionsMax);
+  const names = table.schema.fields.map(({ name }) => name);
+  const stray = names.find((name) => name !== "vector" && name !== "vectors");
+  if (stray !== undefined)
+    throw wrong(`expected columns vector and vectors in a search, got ${stray.slice(0, 100)}`);
+  const isNamed = names.includes("vectors");
+  checkColumns(table.schema, config, isNamed ? [] : ["vector"]);
+  const nameOf: NameOf = (at) => `vectors[${at}]`;
+  const vectors = names.includes("vector") ? vectorsIn(table, config, nameOf) : undefined;
+  if (!isNamed) return { ...(vectors && { vectors }) };
+  if (table.numRows !== 1) throw wrong(`expected one row in a search by named vectors, got ${table.numRows}`);
+  const named = namedIn(table, nameOf)?.[0] ?? {};
+  if (Object.keys(named).length === 0) throw wrong("column vectors: expected at least one vector, got none");
+  return { ...(vectors && { vectors }), named };
+}
+
+function vectorsIn(table: Table, config: IndexConfig, nameOf: NameOf): Float32Array {
+  const vectors = new Float32Array(table.numRows * config.dimension);
+  let at = 0;
+  for (const batch of table.batches) {
+    takeVectors(batch, { nameOf, at, config }, vectors);
+    at += batch.numRows;
+  }
+  return vectors;
+}
+
+/** By rows: a vector that is null is one that the row does not have. */
+function namedIn(table: Table, nameOf: NameOf): (Record<string, NamedVector> | undefined)[] | undefined {
+  const found = table.getChild("vectors");
+  if (found === null) return undefined;
+  return Array.from({ length: table.numRows }, (_, at) => {
+    const row = jsonOf(found.get(at), found.type) as Record<string, unknown> | null;
+    if (row === null) return undefined;
+    const given = Object.entries(row).filter(([, vector]) => vector !== null);
+    return Object.fromEntries(
+      given.map(([name, vector]) => [name, check(NamedVector, vector, `${nameOf(at)}: vectors.${name}`)]),
+    );
+  });
+}
+
+function read(bytes: Uint8Array, rowsMax: number): Table {
+  checkArrowStream(bytes);
+  const table = decoded(bytes);
+  if (table.numRows > rowsMax)
+    throw fail("too_large", `expected at most ${rowsMax} items in a request, got ${table.numRows}`);
+  return table;
+}
+
+function decoded(bytes: Uint8Array): Table {
   try {
     return tableFromIPC(bytes);
   } catch (cause) {
@@ -60,18 +113,20 @@ const isText = (type: DataType): boolean =>
 /** Float16 comes as raw bits, which would have to be unpacked; models give 32 bits. */
 const isFloats = (type: DataType): boolean => DataType.isFloat(type) && /^Float(32|64)$/.test(String(type));
 
-function checkColumns({ fields }: Schema, { dimension }: IndexConfig): void {
+function checkColumns({ fields }: Schema, { dimension }: IndexConfig, needed: readonly string[]): void {
   const names = fields.map(({ name }) => name);
   const twice = names.find((name, at) => names.indexOf(name) !== at);
   if (twice !== undefined) throw wrong(`two columns are named '${twice.slice(0, 100)}'`);
-  for (const name of ["id", "vector"])
+  for (const name of needed)
     if (!names.includes(name))
-      throw wrong(`expected columns id and vector, got ${names.join(", ").slice(0, 200)}`);
+      throw wrong(`expected columns ${needed.join(" and ")}, got ${names.join(", ").slice(0, 200)}`);
   for (const { name, type } of fields) {
     if (name === "id" && !isText(type)) throw wrong(`column id: expected Utf8, got ${type}`);
     if (name === "vector") checkVectorType(type, dimension);
     if (name === "metadata" && !isText(type) && !DataType.isStruct(type))
       throw wrong(`column metadata: expected Struct, or Utf8 with JSON objects, got ${type}`);
+    if (name === "vectors" && !DataType.isStruct(type))
+      throw wrong(`column vectors: expected a Struct of named vectors, got ${type}`);
     if (name !== "id" && name !== "vector") checkArrowType(name, type);
   }
 }
@@ -101,49 +156,47 @@ function idsOf(ids: Vector): string[] {
 }
 
 interface Place {
-  ids: readonly string[];
-  /** The batch's first item. */
+  nameOf: NameOf;
+  /** The batch's first row. */
   at: number;
   config: IndexConfig;
 }
 
-function takeVectors(batch: RecordBatch, { ids, at, config }: Place, into: Float32Array): void {
+function takeVectors(batch: RecordBatch, { nameOf, at, config }: Place, into: Float32Array): void {
   const lists = batch.getChild("vector")?.data[0];
   const numbers: Data | undefined = lists?.children[0];
   if (!lists || !numbers || lists.length !== batch.numRows)
-    throw wrong("column vector has fewer rows than id");
+    throw wrong("column vector has fewer rows than the others");
   const { dimension } = config;
   for (let row = 0; row < lists.length; row++)
-    if (!lists.getValid(row)) throw wrong(`${nameOfItem(ids, at + row)}: the vector is null`);
+    if (!lists.getValid(row)) throw wrong(`${nameOf(at + row)}: the vector is null`);
   const begin = DataType.isList(lists.type)
-    ? firstOfLists(lists, { ids, at, config })
+    ? firstOfLists(lists, { nameOf, at, config })
     : lists.offset * dimension;
   const values = numbers.values.subarray(begin, begin + lists.length * dimension);
   if (values.length !== lists.length * dimension)
     throw wrong("column vector holds fewer numbers than it says");
   for (let place = 0; numbers.nullCount > 0 && place < values.length; place++)
     if (!numbers.getValid(begin + place))
-      throw wrong(
-        `${nameOfItem(ids, at + Math.floor(place / dimension))}: vector[${place % dimension}] is null`,
-      );
+      throw wrong(`${nameOf(at + Math.floor(place / dimension))}: vector[${place % dimension}] is null`);
   into.set(values, at * dimension);
 }
 
 /** Where the numbers of the first list begin; each list has as many as the dimension. */
-function firstOfLists(lists: Data, { ids, at, config }: Place): number {
+function firstOfLists(lists: Data, { nameOf, at, config }: Place): number {
   const offsets: Int32Array = lists.valueOffsets;
   for (let row = 0; row < lists.length; row++) {
     const length = (offsets[row + 1] ?? 0) - (offsets[row] ?? 0);
     if (length !== config.dimension)
       throw wrong(
-        `${nameOfItem(ids, at + row)}: expected ${config.dimension} numbers, the dimension of the index, got ${length}`,
+        `${nameOf(at + row)}: expected ${config.dimension} numbers, the dimension of the index, got ${length}`,
       );
   }
   return offsets[0] ?? 0;
 }
 
 function metadataOf(table: Table, ids: readonly string[]): (Metadata | undefined)[] {
-  const fields = table.schema.fields.filter(({ name }) => name !== "id" && name !== "vector");
+  const fields = table.schema.fields.filter(({ name }) => !["id", "vector", "vectors"].includes(name));
   const columns = fields.map(({ name, type }) => ({ name, type, values: column(table, name) }));
   const nested = fields.some(({ name }) => name === "metadata");
   return ids.map((_, at) => {

@@ -3,15 +3,15 @@
 import type { Static } from "@sinclair/typebox";
 import { readBytes, readJson } from "../../../runtime/bodies/bodies.ts";
 import type { Config } from "../../../runtime/config/config.ts";
-import type { HttpRequest, InputOf } from "../../../runtime/contract/contract.ts";
-import { fail, invalidField, ServiceError } from "../../../runtime/errors/errors.ts";
+import { check, type HttpRequest, type InputOf } from "../../../runtime/contract/contract.ts";
+import { fail, invalidField } from "../../../runtime/errors/errors.ts";
 import { type Condition, parseFilter } from "../../../runtime/filter/filter.ts";
-import { parseJson } from "../../../runtime/json/json.ts";
 import type { Hit, Vectord } from "../contract.ts";
 import { scoreOf } from "../engine/engine.ts";
 import { type Metadata, type Rows, textField, vectorsField } from "../rows/rows.ts";
-import { type IndexConfig, type Item, SearchBody } from "../schemas/schemas.ts";
+import { type IndexConfig, type Item, SearchBody, Weights } from "../schemas/schemas.ts";
 import { defaultEf, type Neighbour } from "../search/search.ts";
+import { arrowTypes, jsonParameter } from "./binary.ts";
 import { checkModel } from "./items.ts";
 import { type Named, namedOf } from "./named-search.ts";
 import { shownVectors } from "./named-vectors.ts";
@@ -77,21 +77,32 @@ export async function readSearch(
   settings: Config["vectord"],
 ): Promise<{ question: Question | undefined; named?: Named; options: Options }> {
   const type = request.headers.get("content-type") ?? "";
-  if (/^application\/octet-stream\s*(;|$)/i.test(type)) {
-    const { filter, include, ...rest } = query;
+  const isFloats = /^application\/octet-stream\s*(;|$)/i.test(type);
+  if (isFloats || arrowTypes.test(type)) {
+    const { filter, include, weights, ...rest } = query;
     const bytes = await readBytes(request, settings.max_body_bytes);
     const parts = include?.split(",").map((part) => part.trim());
     const options: Options = {
       ...rest,
-      ...(filter !== undefined && { filter: parsed(filter) as Record<string, unknown> }),
+      ...(filter !== undefined && { filter: jsonParameter(filter, "filter") as Record<string, unknown> }),
       ...(parts && { include: parts }),
     };
-    return { question: { kind: "vectors", vectors: floatsOf(bytes, config), isBatch: true }, options };
+    const { vectors, named } = isFloats
+      ? { vectors: floatsOf(bytes, config), named: undefined }
+      : (await import("./arrow-items.ts")).arrowQuestions(bytes, config, settings.max_batch_items);
+    const question: Question | undefined = vectors && {
+      kind: "vectors",
+      vectors,
+      isBatch: named === undefined,
+    };
+    const weighed =
+      weights === undefined ? undefined : check(Weights, jsonParameter(weights, "weights"), "weights");
+    return withNamed({ named, weights: weighed }, { question, options, config });
   }
   if (type !== "" && !/json|x-www-form-urlencoded/i.test(type))
     throw fail(
       "unsupported_media_type",
-      `expected Content-Type: application/json or application/octet-stream, got ${type.slice(0, 100)}`,
+      `expected Content-Type: application/json, application/octet-stream or application/vnd.apache.arrow.stream, got ${type.slice(0, 100)}`,
     );
   const [stray] = Object.keys(query);
   if (stray !== undefined)
@@ -110,10 +121,18 @@ export async function readSearch(
   const asking = { vector, vectors, text, texts, like, unlike };
   const isNamedAlone = named !== undefined && Object.values(asking).every((each) => each === undefined);
   const question = isNamedAlone ? undefined : questionOf(asking, config);
+  return withNamed({ named, weights }, { question, options, config });
+}
+
+function withNamed(
+  { named, weights }: { named: Body["named"] | undefined; weights: Body["weights"] | undefined },
+  asked: { question: Question | undefined; options: Options; config: IndexConfig },
+): { question: Question | undefined; named?: Named; options: Options } {
+  const { question, options } = asked;
   if (named === undefined && weights !== undefined)
     throw invalidField("weights", "expected 'named' beside it: several vectors are fused by their weights");
   if (named === undefined) return { question, options };
-  return { question, named: namedOf({ named, weights }, { question, options, config }), options };
+  return { question, named: namedOf({ named, weights }, asked), options };
 }
 
 const places = ["vector", "vectors", "text", "texts", "like"] as const;
@@ -223,19 +242,6 @@ export function included(parts: readonly string[] = ["metadata"]): Include {
   if (stray !== undefined)
     throw invalidField("include", `expected metadata or vector, got '${stray.slice(0, 100)}'`);
   return { metadata: parts.includes("metadata"), vector: parts.includes("vector") };
-}
-
-function parsed(filter: string): unknown {
-  try {
-    return parseJson(filter);
-  } catch (cause) {
-    if (cause instanceof ServiceError)
-      throw fail(cause.type, `filter: ${cause.message}`, { details: cause.details });
-    throw fail("invalid_field", "filter: expected JSON in the query parameter", {
-      cause,
-      details: { field: "filter" },
-    });
-  }
 }
 
 // Rows as callers see them.

@@ -144,6 +144,10 @@ export const Added = closed({
   count: t.Integer({ minimum: 0 }),
 });
 
+export const Weights = t.Record(t.String(), t.Number({ minimum: 0 }), {
+  description: "What each vector counts in the fusion, `vector` for the main one; 1 if unset.",
+});
+
 /** The JSON body of `search`. One of the first five says what is looked for. */
 export const SearchBody = closed({
   vector: t.Optional(t.Array(t.Number())),
@@ -168,11 +172,7 @@ export const SearchBody = closed({
         "What is looked for by named vectors; several, or one beside the main vector, are fused by their scores.",
     }),
   ),
-  weights: t.Optional(
-    t.Record(t.String(), t.Number({ minimum: 0 }), {
-      description: "What each vector counts in the fusion, `vector` for the main one; 1 if unset.",
-    }),
-  ),
+  weights: t.Optional(Weights),
   ...searchOptions,
   k: t.Optional(k),
   offset: t.Optional(

@@ -1,7 +1,7 @@
 /** Erasure from datasets and open tables: also what files hold and no query shows, and what is not ours to change is told. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import type { ErasureReport } from "../../../../runtime/contract/contract.ts";
-import { subjectOf } from "../../../../runtime/erasure/erasure.ts";
+import { cellSql, subjectOf } from "../../../../runtime/erasure/erasure.ts";
 import { type OpenIngestStack, startOpenIngestStack } from "../../../support/tables/open-ingestd.ts";
 
 let stack: OpenIngestStack;
@@ -12,7 +12,10 @@ afterAll(() => stack.stop());
 
 const mail = "jane.doe@example.org";
 
-async function erase(subject = mail, dryRun = false): Promise<ErasureReport> {
+async function erase(
+  subject: Parameters<typeof subjectOf>[0] = mail,
+  dryRun = false,
+): Promise<ErasureReport> {
   const { running } = stack.ingestd;
   const asked = { who: "us", why: "case 12", dryRun, requestId: "r", signal: new AbortController().signal };
   const report = await running.erase?.({ subject: subjectOf(subject), ...asked });
@@ -106,6 +109,66 @@ test("what a tag keeps is told by its file's name; the tag goes, and it is erase
   await stack.catalogd.expire({ name: "open.tagged", keep_versions: 1, older_than_days: 0 });
   expect((await erase()).left).toEqual([]);
   expect(await filesWith()).toEqual([]);
+});
+
+const cells: [type: string, equals: string | number | boolean, those: string[], others: string[]][] = [
+  ["INTEGER", 42, ["42"], ["41", "421", "-42"]],
+  ["INTEGER", 41.7, [], ["41", "42"]],
+  ["BIGINT", "9007199254740993", ["9007199254740993"], ["9007199254740992"]],
+  ["BIGINT", "042", ["42"], ["4"]],
+  ["DECIMAL(10,2)", 12.3, ["12.30"], ["12.31"]],
+  ["DECIMAL(10,2)", "12.305", [], ["12.30", "12.31"]],
+  ["DOUBLE", 1e-7, ["0.0000001"], ["0"]],
+  ["DOUBLE", "true", [], ["1"]],
+  ["VARCHAR", 42, ["42"], ["042", "42.0", " 42", "x42"]],
+  ["VARCHAR", "Zoe\u0301", ["Zo\u00e9", "Zoe\u0301"], ["Zoe", "zo\u00e9"]],
+  ["VARCHAR", "O'Neil", ["O'Neil"], ["o'neil"]],
+  ["DATE", "2020-01-31", ["2020-01-31"], ["2020-01-30"]],
+  ["DATE", "2020-01-31 12:00:00", [], ["2020-01-31"]],
+  ["TIMESTAMP", "2020-01-31T10:00:00.5", ["2020-01-31 10:00:00.500"], ["2020-01-31 10:00:00"]],
+  ["TIMESTAMP", "2020-01-31 10:00:00.0000004", [], ["2020-01-31 10:00:00"]],
+  ["BOOLEAN", true, ["true"], ["false"]],
+  ["BOOLEAN", 1, [], ["true"]],
+  [
+    "UUID",
+    "A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11",
+    ["a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"],
+    ["b0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"],
+  ],
+  ["VARCHAR[]", "[1, 2]", ["[1, 2]"], ["[1]"]],
+];
+
+test("a cell is the value by its column's type, and nothing that a cast would make of it", async () => {
+  for (const [type, equals, those, others] of cells) {
+    const rows = [...those, ...others].map((text) => `('${text.replaceAll("'", "''")}'::${type})`);
+    const is = cellSql({ name: "c", type }, equals);
+    const found = await stack.query(`SELECT ${is} FROM (VALUES ${rows.join(", ")}, (NULL)) t(c)`);
+    const expected = [...those.map(() => true), ...others.map(() => false), false];
+    expect([type, equals, found.flat()] as unknown[]).toEqual([type, equals, expected]);
+  }
+});
+
+test("rows by a cell, of datasets, earlier versions and open tables; what only says the value stays", async () => {
+  const csv = "id,name\n41,see 4242\n4242,second\n42421,third\n";
+  await stack.tables.make("badges");
+  for (const name of ["staff", "open.badges"]) await stack.append(name, csv);
+  await stack.append("noted", "number,note\n1,4242\n");
+  await stack.append("was", "ID,note\n4242,x\n", "&mode=replace");
+  await stack.append("was", "ID,note\n7,x\n", "&mode=replace");
+  const subject = { column: "id", equals: 4242 };
+  const dry = await erase(subject, true);
+  expect(dry.removed.filter(({ what }) => what === "rows")).toEqual([
+    { place: "catalogd/open.badges", what: "rows", count: 1 },
+    { place: "catalogd/staff", what: "rows", count: 1 },
+  ]);
+  expect((await erase(subject)).left).toEqual([]);
+  for (const name of ["staff", "open.badges"])
+    expect(await stack.rows(`SELECT id FROM ${name} ORDER BY id`)).toEqual([{ id: 41 }, { id: 42421 }]);
+  expect(await stack.rows("SELECT number FROM noted")).toEqual([{ number: 1 }]);
+  expect(await filesWith("second")).toEqual([]);
+  const { versions } = await stack.catalogd.versions({ name: "was" });
+  expect(versions.map(({ version }) => version)).not.toContain(1);
+  expect(await erase(subject)).toEqual({ removed: [], left: [] });
 });
 
 test("a table that is not read here is named, and the others are erased", async () => {

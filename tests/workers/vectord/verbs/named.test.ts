@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import * as arrow from "apache-arrow";
 import { weightedMean } from "../../../../runtime/ranking/ranking.ts";
 import { type ApiCase, refused, runCases } from "../../../support/clients/api-case.ts";
 import { temporaryDirectory } from "../../../support/stacks/in-process.ts";
@@ -196,6 +197,158 @@ test("types with inverted lists say how they are searched, and whether they are 
   expect(body.ivf).toEqual({ nprobe: 32, trained: false, train_from: 64 * 39 });
   expect((await stack.get("/index/jobs")).body.ivf).toBeUndefined();
 });
+
+const arrowType = "application/vnd.apache.arrow.stream";
+const numbers = new arrow.List(new arrow.Field("item", new arrow.Float32()));
+const sparseType = new arrow.Struct([
+  new arrow.Field("indices", new arrow.List(new arrow.Field("item", new arrow.Uint32()))),
+  new arrow.Field("values", numbers),
+]);
+const namedType = (title: arrow.DataType = numbers) =>
+  new arrow.Struct([new arrow.Field("words", sparseType, true), new arrow.Field("title", title, true)]);
+const column = (values: unknown[], type: arrow.DataType) => arrow.vectorFromArray(values as never, type);
+const stream = (columns: Record<string, arrow.Vector>) =>
+  arrow.tableToIPC(new arrow.Table(columns as never), "stream") as Uint8Array<ArrayBuffer>;
+const byArrow = (path: string, columns: Record<string, arrow.Vector>): Request =>
+  new Request(`http://localhost/vectors/index/${path}`, {
+    ...{ method: "POST", headers: { "content-type": arrowType }, body: stream(columns) },
+  });
+
+test("Arrow: items with named vectors, and searches by them, as by JSON", async () => {
+  const vectorShapes = { words: { sparse: true }, title: { dimension: 3, metric: "l2" } };
+  for (const name of ["told", "spoken"])
+    expect((await stack.post("/index", { name, dimension: 2, vectors: vectorShapes })).status).toBe(201);
+  expect((await stack.post("/index/spoken/add", { items })).status).toBe(200);
+  const columns = {
+    id: column(
+      items.map(({ id }) => id),
+      new arrow.Utf8(),
+    ),
+    vector: column(
+      items.map(({ vector }) => vector),
+      numbers,
+    ),
+    vectors: column(
+      items.map(({ vectors = {} }) => ({ words: null, title: null, ...vectors })),
+      namedType(),
+    ),
+    state: column(
+      items.map(({ metadata }) => metadata?.state ?? null),
+      new arrow.Utf8(),
+    ),
+  };
+  const added = await stack.send(byArrow("told/add", columns));
+  expect([added.status, await added.json()]).toEqual([200, { added: 6, replaced: 0, count: 6 }]);
+  for (const { id } of items) {
+    const read = async (index: string) => (await stack.get(`/index/${index}/items/${id}`)).body;
+    expect(await read("told")).toEqual(await read("spoken"));
+  }
+  const asked = { vector: [1, 0], named: { ...query, title: [0, 0, 1] }, weights: { vector: 2 }, k: 3 };
+  const vectors = column([{ words: query.words, title: [0, 0, 1] }], namedType());
+  const found = await stack.send(
+    byArrow(`told/search?k=3&weights=${encodeURIComponent('{"vector":2}')}`, {
+      ...{ vectors, vector: column([[1, 0]], numbers) },
+    }),
+  );
+  expect((await found.json()).results).toEqual(await search(asked, "spoken"));
+  const plain = await stack.send(
+    byArrow("told/search?k=2", {
+      vector: column(
+        [
+          [1, 0],
+          [0, 1],
+        ],
+        numbers,
+      ),
+    }),
+  );
+  expect((await plain.json()).results).toEqual(
+    await search(
+      {
+        vectors: [
+          [1, 0],
+          [0, 1],
+        ],
+        k: 2,
+      },
+      "spoken",
+    ),
+  );
+});
+
+test.each([
+  ["vectors that are no struct", "add", { vectors: column(["x"], new arrow.Utf8()) }, "expected a Struct"],
+  [
+    "dense of another length",
+    "add",
+    { vectors: column([{ words: null, title: [1] }], namedType()) },
+    "item 0 ('a'): vectors.title: expected 3",
+  ],
+  [
+    "numbers that are text",
+    "add",
+    {
+      vectors: column(
+        [{ words: null, title: ["a"] }],
+        namedType(new arrow.List(new arrow.Field("item", new arrow.Utf8()))),
+      ),
+    },
+    "expected number",
+  ],
+  [
+    "a NaN",
+    "add",
+    { vectors: column([{ words: null, title: [1, Number.NaN, 1] }], namedType()) },
+    "got null",
+  ],
+  [
+    "more values than indices",
+    "add",
+    { vectors: column([{ words: { indices: [1], values: [1, 2] }, title: null }], namedType()) },
+    "1 indices and 2 values",
+  ],
+  [
+    "named vectors as metadata",
+    "add",
+    { "@vectors": column(["x"], new arrow.Utf8()) },
+    "give them as 'vectors'",
+  ],
+  [
+    "two rows",
+    "search",
+    {
+      vectors: column(
+        [1, 2].map(() => ({ words: null, title: [1, 1, 1] })),
+        namedType(),
+      ),
+    },
+    "one row",
+  ],
+  [
+    "no vector at all",
+    "search",
+    { vectors: column([{ words: null, title: null }], namedType()) },
+    "at least one",
+  ],
+  [
+    "a column of something else",
+    "search",
+    { id: column(["a"], new arrow.Utf8()) },
+    "columns vector and vectors",
+  ],
+  ["no column", "search", {}, "expected columns vector"],
+  ["weights that are no JSON", "search?weights=x", { vector: column([[1, 0]], numbers) }, "weights"],
+  ["weights alone", 'search?weights={"vector":1}', { vector: column([[1, 0]], numbers) }, "named"],
+] as [string, string, Record<string, arrow.Vector>, string][])(
+  "Arrow: %s is refused",
+  async (_, path, given, says) => {
+    const of =
+      path === "add" ? { id: column(["a"], new arrow.Utf8()), vector: column([[1, 0]], numbers) } : {};
+    const answer = await stack.send(byArrow(`jobs/${path}`, { ...of, ...given }));
+    const { error } = await answer.json();
+    expect([answer.status, error.message]).toEqual([400, expect.stringContaining(says)]);
+  },
+);
 
 describe("bad input", () => {
   const send = (path: string, body: object): Pick<ApiCase, "method" | "path" | "body"> => ({
