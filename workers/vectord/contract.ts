@@ -105,6 +105,19 @@ export const vectord = contract("vectord", {
     }),
   }),
   info: get("/vectors/index/:name", { summary: "One index.", params: Name, reply: IndexInfo }),
+  change: patch("/vectors/index/:name", {
+    resumable: "again",
+    long: true,
+    summary:
+      "Changes how an index is searched, losing nothing: `memory`, `quantization`, `engine`. It is opened anew: until that is done, calls for it are 503 with Retry-After.",
+    params: Name,
+    body: closed({
+      memory: t.Optional(Memory),
+      quantization: t.Optional(Quantization),
+      engine: t.Optional(engineName),
+    }),
+    reply: IndexInfo,
+  }),
   drop: del("/vectors/index/:name", {
     summary: "Deletes the index with its snapshots; 409 while an alias points to it.",
     params: Name,

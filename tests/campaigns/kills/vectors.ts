@@ -1,6 +1,6 @@
 /**
- * Kills the product with SIGKILL at random instants while items are added, replaced and deleted, searches run, and
- * checkpoints and compactions follow each other, on disk or with the primary bucket on a real S3 server:
+ * Kills the product with SIGKILL at random instants while items are added, replaced and deleted, searches run,
+ * checkpoints and compactions follow each other, and memory and quantization change, on disk or with the primary bucket on a real S3 server:
  * `bun tests/campaigns/kills/vectors.ts [--count 200] [--seed 1] [--s3 rgw|seaweedfs]`. After each restart every
  * acknowledged add must be there with its vector, every acknowledged delete must not, and a batch whose answer was not
  * seen must be there whole or not at all. Prints one JSON line; exits 1 when something was wrong.
@@ -60,11 +60,27 @@ const after = (state: State, { upserts, deletes }: Change): State => {
   return next;
 };
 
-const outcomes = { acknowledged: 0, unanswered: 0, kept: 0, lost: 0, searches: 0, wrong: [] as string[] };
+const settings = [
+  { memory: "codes" },
+  { memory: "graph", quantization: "i8" },
+  { quantization: "bf16" },
+  { memory: "all", quantization: "f32" },
+];
 
-async function post(address: string, path: string, body: object): Promise<Response> {
+const outcomes = {
+  acknowledged: 0,
+  refused: 0,
+  changed: 0,
+  unanswered: 0,
+  kept: 0,
+  lost: 0,
+  searches: 0,
+  wrong: [] as string[],
+};
+
+async function post(address: string, path: string, body: object, method = "POST"): Promise<Response> {
   return fetch(`${address}/vectors${path}`, {
-    method: "POST",
+    method,
     headers: { "content-type": "application/json" },
     body: JSON.stringify(body),
   });
@@ -90,6 +106,13 @@ async function write(address: string, writer: Writer): Promise<void> {
     const [path, body] = items.length > 0 ? ["add", { items }] : ["delete", { ids: deletes }];
     const response = await post(address, `/index/${index}/${path}`, body);
     const text = await response.text();
+    if (response.status === 503 && JSON.parse(text).error.type === "unavailable") {
+      // Nothing of it was done: the index is being opened with other settings.
+      writer.open = undefined;
+      outcomes.refused += 1;
+      await Bun.sleep(5);
+      continue;
+    }
     if (!response.ok) {
       // Whether it was done is seen after the kill.
       if (response.status < 429) outcomes.wrong.push(`${path}: ${response.status} ${text.slice(0, 300)}`);
@@ -109,6 +132,10 @@ async function searchAndCompact(address: string): Promise<void> {
     const text = await response.text();
     if (response.ok) outcomes.searches += 1;
     else if (response.status < 429) outcomes.wrong.push(`${path}: ${response.status} ${text.slice(0, 300)}`);
+    if (turn % 10 !== 4) continue;
+    const changed = await post(address, `/index/${index}`, settings[pick(4)] ?? {}, "PATCH");
+    if (changed.ok) outcomes.changed += 1;
+    else if (changed.status < 429) outcomes.wrong.push(`change: ${changed.status} ${await changed.text()}`);
   }
 }
 

@@ -9,7 +9,9 @@ let before = "";
 const state = async () => {
   const { indexes } = await stack.vectord.list({});
   const { items } = await stack.vectord.scroll({ name: "a", include: ["metadata", "vector"] });
-  const facts = indexes.map(({ name, count, deleted, aliases }) => ({ name, count, deleted, aliases }));
+  const facts = indexes.map(({ name, count, deleted, aliases, memory, quantization, engine }) => ({
+    ...{ name, count, deleted, aliases, memory, quantization, engine },
+  }));
   return JSON.stringify({ facts, items });
 };
 beforeAll(async () => {
@@ -91,6 +93,26 @@ describe("create", () => {
       create("created_at given", { created_at: "2024-01-01T00:00:00Z" }, unknown("created_at")),
       at("/index")("create: no body", { body: "", ...noJson() }),
       at("/index")("create: a list", { body: [], type: "invalid_json" }),
+    ],
+    send,
+  );
+});
+
+const settings = (name: string, index: string, body: ApiCase["body"], row: Omit<Row, "body">) =>
+  at(`/index/${index}`, "PATCH")(`change: ${name}`, { body, ...row });
+
+describe("change", () => {
+  runCases(
+    [
+      settings("no such index", "nope", { memory: "graph" }, missing("'nope'")),
+      settings("nothing", "a", {}, bad("'memory'", "'quantization'", "'engine'")),
+      settings("what does not change", "a", { dimension: 4 }, unknown("dimension")),
+      settings("a memory that is not", "a", { memory: "disk" }, invalid("all, graph, codes")),
+      settings("a quantization that is not", "a", { quantization: "f8" }, invalid("f32, bf16, i8, b1")),
+      settings("an engine that is not", "a", { engine: "pg" }, invalid("no engine 'pg'", "local")),
+      settings("codes under l2", "l2", { memory: "codes" }, bad("directions alone", "l2")),
+      settings("bits under l2", "l2", { quantization: "b1" }, bad("quantization b1", "l2")),
+      at("/index/a", "PATCH")("change: no body", { body: "", ...noJson() }),
     ],
     send,
   );

@@ -4,8 +4,8 @@ import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
 import { describe, type Log } from "../../../runtime/telemetry/telemetry.ts";
 import { type Aliases, type AliasStore, openAliases } from "./aliases.ts";
 import type { LiveIndex } from "./live-index.ts";
+import { whenStored } from "./opening.ts";
 import type { Indexes } from "./registry.ts";
-import { whenStored } from "./when-stored.ts";
 
 export interface Names {
   /** The index of this name or of this alias. Throws as `Indexes.get` does. */

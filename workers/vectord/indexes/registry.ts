@@ -1,16 +1,15 @@
 /** The indexes by name: opened at the start, made, dropped and restored while others go on. */
-import { Mutex } from "async-mutex";
-import pMap from "p-map";
-import { fail, ServiceError, suggestionsFor, toWire } from "../../../runtime/errors/errors.ts";
+import { fail, ServiceError, suggestionsFor } from "../../../runtime/errors/errors.ts";
 import type { MemoryBudget } from "../../../runtime/memory/memory.ts";
 import { describe, type Log } from "../../../runtime/telemetry/telemetry.ts";
-import type { Journals } from "../journal/journal.ts";
-import { bytesOfStored, bytesOfVector, createRows } from "../rows/rows.ts";
+import type { Engine } from "../engine/engine.ts";
+import { type ConfigChange, changedConfig } from "../journal/journal.ts";
+import { bytesOfStored, bytesOfVector, createRows, type Rows } from "../rows/rows.ts";
 import type { IndexConfig } from "../schemas/schemas.ts";
 import { localSpec } from "./index-engine.ts";
-import type { LiveDeps, LiveIndex } from "./live-index.ts";
-import { recoverLive, roomToRead, startLive } from "./recovery.ts";
-import { whenStored } from "./when-stored.ts";
+import type { LiveIndex } from "./live-index.ts";
+import { type IndexesDeps, type Slot, startOpening } from "./opening.ts";
+import { startLive } from "./recovery.ts";
 
 export interface Indexes {
   /** The open index; throws `not_found`, `unavailable` while it is opened, or why it cannot be. */
@@ -23,6 +22,8 @@ export interface Indexes {
   pending: () => string[];
   create: (config: IndexConfig) => Promise<LiveIndex>;
   drop: (name: string) => Promise<void>;
+  /** Opens the index anew with other settings; one that was left closed for want of memory too. */
+  change: (name: string, change: ConfigChange) => Promise<LiveIndex>;
   /** Makes the snapshot of `name` the contents of `as`. */
   restore: (name: string, snapshot: string, as: string, engine?: string | null) => Promise<LiveIndex>;
   /** Resolves when every index was tried once. */
@@ -30,19 +31,11 @@ export interface Indexes {
   stop: () => Promise<void>;
 }
 
-type Slot =
-  | { state: "open"; live: LiveIndex }
-  /** Being opened, made, dropped or replaced. */
-  | { state: "busy"; what: string }
-  | { state: "broken"; error: ServiceError };
-
-/** Indexes opened at once. */
-const openingMax = 2;
-
 export function openIndexes(deps: IndexesDeps): Indexes {
   const { journals, log } = deps;
   const slots = new Map<string, Slot>();
   const { open, openAgain, opened, isListed, stop } = startOpening(deps, slots);
+  const parts = { open, log };
   const get = (name: string): LiveIndex => {
     const slot = slots.get(name);
     if (slot?.state === "open") return slot.live;
@@ -84,36 +77,21 @@ export function openIndexes(deps: IndexesDeps): Indexes {
         return live;
       });
     },
-    drop: (name) =>
-      replacing(name, "being dropped", async (slot) => {
-        if (!slot) throw unknownIndex(name, [...slots.keys()]);
-        if (slot.state === "open") await closeQuietly(slot.live, log);
-        try {
-          await journals.drop(name);
-        } catch (error) {
-          await open(name).catch(() => undefined);
-          throw error;
-        }
-        slots.delete(name);
-        if (slot.state === "open") await slot.live.leaveEngine();
-      }),
+    drop: (name) => replacing(name, "being dropped", (slot) => drop(deps, open, slots, { name, slot })),
     restore: (name, snapshot, as, engine) =>
       replacing(as, "being restored", async (slot) => {
-        const close = async () => slot?.state === "open" && (await closeQuietly(slot.live, log));
         await refuseTooLarge(deps.budget, name === as ? slot : slots.get(name), snapshot, slot);
-        try {
-          await journals.restore(name, snapshot, as, engine);
-        } catch (error) {
-          // Whether it was replaced is not known: what there is now is read again.
-          if (error instanceof ServiceError && error.status >= 500 && slot?.state === "open") {
-            await close();
-            await open(as).catch(() => undefined);
-          }
-          throw error;
-        }
-        await close();
-        return movedFrom(slot, await open(as));
+        return reopen(parts, as, slot, () => journals.restore(name, snapshot, as, engine));
       }),
+    change: async (name, change) => {
+      const live = isTooLarge(slots.get(name)) ? undefined : get(name);
+      const config = changedConfig(await journals.configOf(name), change);
+      if (live && Bun.deepEquals(config, live.config)) return live;
+      await refuseUnfit(deps, config, live);
+      return replacing(name, "being changed", (slot) =>
+        reopen(parts, name, slot, () => journals.change(name, change)),
+      );
+    },
     opened,
     stop: async () => {
       await stop();
@@ -122,93 +100,49 @@ export function openIndexes(deps: IndexesDeps): Indexes {
   };
 }
 
-type IndexesDeps = LiveDeps & { journals: Journals };
-
-interface Opening {
-  open: (name: string) => Promise<LiveIndex>;
-  /** Opens what was left closed for want of memory and fits by now. */
-  openAgain: () => void;
-  opened: Promise<void>;
-  /** Whether the names are known, if not yet what is behind each. */
-  isListed: () => boolean;
-  stop: () => Promise<void>;
+async function drop(
+  { journals, log }: IndexesDeps,
+  open: (name: string) => Promise<LiveIndex>,
+  slots: Map<string, Slot>,
+  { name, slot }: { name: string; slot: Slot | undefined },
+): Promise<void> {
+  if (!slot) throw unknownIndex(name, [...slots.keys()]);
+  if (slot.state === "open") await closeQuietly(slot.live, log);
+  try {
+    await journals.drop(name);
+  } catch (error) {
+    await open(name).catch(() => undefined);
+    throw error;
+  }
+  slots.delete(name);
+  if (slot.state === "open") await slot.live.leaveEngine();
 }
 
-/** Begins to open all there are. */
-function startOpening(deps: IndexesDeps, slots: Map<string, Slot>): Opening {
-  const { journals, budget, clock, log } = deps;
-  const stopping = new AbortController();
-  let listed = false;
-  // One after the other, so that the same indexes are left closed at each start.
-  const mutex = new Mutex();
-  const openJournal = async (name: string) => {
-    const opened = await journals.open(name);
-    try {
-      return { ...opened, room: roomToRead(budget, opened.recovered) };
-    } catch (error) {
-      await opened.journal.close();
-      throw error;
+/** Does what ends the journal of an index, then opens what is there in its place. */
+async function reopen(
+  { open, log }: { open: (name: string) => Promise<LiveIndex>; log: Log },
+  name: string,
+  slot: Slot | undefined,
+  work: () => Promise<void>,
+): Promise<LiveIndex> {
+  const close = async () => slot?.state === "open" && (await closeQuietly(slot.live, log));
+  try {
+    await work();
+  } catch (error) {
+    // Whether it was replaced is not known: what there is now is read again.
+    if (error instanceof ServiceError && error.status >= 500 && slot?.state === "open") {
+      await close();
+      await open(name).catch(() => undefined);
     }
-  };
-  const open = async (name: string): Promise<LiveIndex> => {
-    slots.set(name, { state: "busy", what: "being opened" });
-    try {
-      const { journal, recovered, room } = await mutex.runExclusive(() => openJournal(name));
-      const live = await recoverLive(deps, journal, recovered, room).catch(async (error) => {
-        await journal.close();
-        throw error;
-      });
-      slots.set(name, { state: "open", live });
-      return live;
-    } catch (error) {
-      log.error("an index cannot be opened", { index: name, ...describe(error) });
-      slots.set(name, { state: "broken", error: asBroken(name, error) });
-      throw error;
-    }
-  };
-  const openAgain = (): void => {
-    const all = [...slots];
-    // What is being replaced gives memory back that it needs again in a moment.
-    if (stopping.signal.aborted || all.some(([, { state }]) => state === "busy")) return;
-    const free = budget.limit - budget.taken();
-    const next = all.find(([, slot]) => slot.state === "broken" && neededBytes(slot.error) <= free);
-    if (next)
-      void open(next[0])
-        .catch(() => undefined)
-        .then(openAgain);
-  };
-  budget.whenFreed(openAgain);
-  const openAll = async () => {
-    const names = await whenStored(() => journals.list(), { clock, log, signal: stopping.signal });
-    for (const name of names) slots.set(name, { state: "busy", what: "waiting to be opened" });
-    listed = true;
-    await pMap(
-      names,
-      async (name) => {
-        if (!stopping.signal.aborted) await open(name).catch(() => undefined);
-      },
-      { concurrency: openingMax },
-    );
-    openAgain();
-  };
-  const opened = openAll().catch((error) => {
-    if (!stopping.signal.aborted) log.error("the indexes cannot be listed", describe(error));
-  });
-  return {
-    open,
-    openAgain,
-    opened,
-    isListed: () => listed,
-    stop: async () => {
-      stopping.abort(new Error("vectord is stopping"));
-      await opened;
-    },
-  };
+    throw error;
+  }
+  await close();
+  return movedFrom(slot, await open(name));
 }
 
-/** Of an index that was left closed for want of memory; there is never enough for one that is damaged. */
-const neededBytes = ({ type, details }: ServiceError): number =>
-  type === "memory_full" ? (details as { needed_bytes: number }).needed_bytes : Number.POSITIVE_INFINITY;
+/** It may fit with other settings. */
+const isTooLarge = (slot: Slot | undefined): boolean =>
+  slot?.state === "broken" && slot.error.type === "memory_full";
 
 const openOf = (slots: ReadonlyMap<string, Slot>): LiveIndex[] =>
   [...slots.values()].flatMap((slot) => (slot.state === "open" ? [slot.live] : []));
@@ -237,17 +171,34 @@ async function refuseTooLarge(
   budget.take(Math.max(0, needed - held), "to be restored the index").give();
 }
 
-/** The engine comes first: a type that is not known must leave nothing behind. */
-async function make(deps: LiveDeps & { journals: Journals }, config: IndexConfig): Promise<LiveIndex> {
+/** Before an index is opened with other settings. Throws `bad_request`, `memory_full`, or what its engine says. */
+async function refuseUnfit(
+  deps: IndexesDeps,
+  config: IndexConfig,
+  live: LiveIndex | undefined,
+): Promise<void> {
+  const { engine, rows } = await openEmpty(deps, config);
+  await engine.close().finally(rows.blocks.close);
+  if (!live) return;
+  const needed = live.rows().total() * bytesOfVector(config) + live.rows().bytes();
+  deps.budget.take(Math.max(0, needed - live.memory()), "to be changed the index").give();
+}
+
+/** Throws for a type that is not known, or that its engine cannot have. */
+async function openEmpty(deps: IndexesDeps, config: IndexConfig): Promise<{ engine: Engine; rows: Rows }> {
   await deps.remotes.check(config);
-  const blocks = deps.blocksFor(config);
-  const rows = createRows(blocks);
-  const engine = await deps.engines.open(localSpec(config), blocks);
+  const rows = createRows(deps.blocksFor(config));
+  return { engine: await deps.engines.open(localSpec(config), rows.blocks), rows };
+}
+
+/** The engine comes first: a type that is not known must leave nothing behind. */
+async function make(deps: IndexesDeps, config: IndexConfig): Promise<LiveIndex> {
+  const { engine, rows } = await openEmpty(deps, config);
   try {
     return startLive(deps, config, await deps.journals.create(config), engine, rows);
   } catch (error) {
     await engine.close();
-    blocks.close();
+    rows.blocks.close();
     throw error;
   }
 }
@@ -274,17 +225,6 @@ export const unknownIndex = (name: string, names: readonly string[]): ServiceErr
   const hint = near.length > 0 ? `; did you mean ${near.map((one) => `'${one}'`).join(" or ")}?` : "";
   return fail("not_found", `there is no index or alias named '${name}'${hint}`);
 };
-
-/** The error that callers of an index get that could not be opened. */
-function asBroken(name: string, error: unknown): ServiceError {
-  const { type, message } = toWire(error);
-  return type === "internal"
-    ? fail("corrupt", `index '${name}' cannot be opened; the log says why`, { cause: error })
-    : fail(type, `index '${name}': ${message}`, {
-        cause: error,
-        ...(error instanceof ServiceError && { details: error.details }),
-      });
-}
 
 const damageOf = (name: string, key: string): string =>
   `index '${name}' is served, but '${key}' is damaged or missing: POST /vectors/index/${name}/compact writes it anew`;

@@ -1,18 +1,11 @@
 /** The durable side of all indexes, in the primary bucket under `vectors/`. */
 import pMap from "p-map";
 import type { Peer } from "../../../runtime/contract/contract.ts";
-import { fail } from "../../../runtime/errors/errors.ts";
+import { fail, type ServiceError } from "../../../runtime/errors/errors.ts";
 import { type Clock, createKeyedMutex, type KeyedMutex } from "../../../runtime/scheduling/scheduling.ts";
 import { describe, type Log } from "../../../runtime/telemetry/telemetry.ts";
 import type { Storaged } from "../../storaged/contract.ts";
-import {
-  indexesPrefix,
-  indexPrefix,
-  type KeptSnapshot,
-  type Manifest,
-  manifestKey,
-  segmentOf,
-} from "../lhv1/lhv1.ts";
+import { indexesPrefix, indexPrefix, type Manifest, manifestKey } from "../lhv1/lhv1.ts";
 import {
   createManifest,
   eraseAll,
@@ -27,12 +20,12 @@ import {
   openObjectStore,
   readManifest,
   replay,
-  type SegmentRef,
 } from "../objects/objects.ts";
-import { type Batch, rowsWithin, type Upserts } from "../rows/rows.ts";
 import type { IndexConfig } from "../schemas/schemas.ts";
-import type { Journal, Recovered, SegmentBatch } from "./interface.ts";
+import { type ConfigChange, changedConfig, withConfig } from "./config.ts";
+import type { Journal, Recovered } from "./interface.ts";
 import { type JournalOptions, type OpenJournal, openJournal } from "./open-journal.ts";
+import { flat, noRows, segmentsOf, storedOf } from "./recovered.ts";
 import { copySnapshot } from "./restore.ts";
 
 /** All indexes in the bucket, under `vectors/<name>/`. */
@@ -44,6 +37,10 @@ export interface Journals {
   open: (name: string) => Promise<{ journal: Journal; recovered: Recovered }>;
   /** Makes a snapshot of `name` the contents of `as`, which replaces an index of that name atomically: a journal of `as` that is open takes nothing more, and the index is opened again. Snapshots of `as` stay. With `engine` it lies in that one, or in none for null. */
   restore: (name: string, snapshot: string, as: string, engine?: string | null) => Promise<void>;
+  /** What the manifest says of the index, which need not be open. */
+  configOf: (name: string) => Promise<IndexConfig>;
+  /** Gives the index other settings, atomically: a journal of it that is open takes nothing more, and it is opened again. */
+  change: (name: string, change: ConfigChange) => Promise<void>;
   /** Also drops what is damaged. Throws `not_found`. */
   drop: (name: string) => Promise<void>;
   inspectable: Inspectable;
@@ -97,6 +94,9 @@ export async function openJournals(options: JournalsOptions): Promise<Journals> 
     open: (name) => state.exclusively(name, () => open(state, name)),
     restore: (name, snapshot, as, engine) =>
       state.exclusively(as, () => restore(state, name, snapshot, { as, engine })),
+    configOf: async (name) =>
+      state.open.get(name)?.file.current().config ?? (await present(state, name)).manifest.config,
+    change: (name, to) => state.exclusively(name, () => change(state, name, to)),
     drop: (name) => state.exclusively(name, () => drop(state, name)),
     inspectable: state,
   };
@@ -149,14 +149,18 @@ function expectedOf({ marks, adopted, log }: State, manifest: Manifest): number 
   return 0;
 }
 
+/** The manifest as it must be, and the last segment that must be there. Throws `not_found`, or `corrupt`. */
+async function present(state: State, name: string) {
+  const read = await readManifest(state.store, name);
+  if (read) return { ...read, atLeast: expectedOf(state, read.manifest) };
+  if (state.marks.has(name)) throw lost(name, "is missing, and there was such an index");
+  throw fail("not_found", `there is no index '${name}'`);
+}
+
 async function open(state: State, name: string): Promise<{ journal: Journal; recovered: Recovered }> {
   const { store, marks } = state;
   if (state.open.has(name)) throw fail("conflict", `the index '${name}' is open already`);
-  const read = await readManifest(store, name);
-  if (!read && marks.has(name)) throw lost(name, "is missing, and there was such an index");
-  if (!read) throw fail("not_found", `there is no index '${name}'`);
-  const { manifest, etag } = read;
-  const atLeast = expectedOf(state, manifest);
+  const { manifest, etag, atLeast } = await present(state, name);
   marks.opened(manifest, atLeast);
   const objects = await store.list(indexPrefix(name));
   objects.delete(manifestKey(name));
@@ -184,39 +188,6 @@ async function open(state: State, name: string): Promise<{ journal: Journal; rec
   return { journal, recovered };
 }
 
-function storedOf({ checkpoint, config }: Manifest, segments: readonly SegmentRef[]): Recovered["stored"] {
-  const appended = segments.reduce((sum, { bytes }) => sum + bytes, 0);
-  return {
-    bytes: (checkpoint?.bytes ?? 0) + appended,
-    rows: (checkpoint?.rows ?? 0) + rowsWithin(appended, config.dimension),
-  };
-}
-
-async function* noRows(): AsyncGenerator<Upserts> {}
-
-async function* flat(
-  groups: AsyncIterable<{ sequence: number; batches: Batch[] }>,
-  ended: () => void,
-): AsyncGenerator<SegmentBatch> {
-  for await (const { sequence, batches } of groups)
-    for (const batch of batches) yield { ...batch, segment: sequence };
-  ended();
-}
-
-/** The segments after the checkpoint, ascending. */
-function segmentsOf(
-  { name, incarnation, base }: Pick<Manifest, "name" | "incarnation" | "base">,
-  objects: ReadonlyMap<string, number>,
-): SegmentRef[] {
-  const found: SegmentRef[] = [];
-  for (const [key, bytes] of objects) {
-    const segment = segmentOf(name, key);
-    if (segment?.incarnation !== incarnation || segment.sequence <= base) continue;
-    found.push({ sequence: segment.sequence, key, bytes });
-  }
-  return found.sort((a, b) => a.sequence - b.sequence);
-}
-
 /** The engine's file; without it the engine is built again from the rows. */
 async function engineOf(store: ObjectStore, { checkpoint }: Manifest, problems: string[]) {
   if (!checkpoint?.engine) return undefined;
@@ -240,41 +211,45 @@ async function restore(
   const from = source?.file.current() ?? (await readManifest(store, name))?.manifest;
   if (!from) throw fail("not_found", `there is no index '${name}'`);
   const kept = from.snapshots.find(({ id }) => id === snapshotId);
-  const snapshot = kept && movedTo(kept, engine);
+  const snapshot =
+    kept && engine !== undefined ? withConfig(kept, changedConfig(kept.config, { engine })) : kept;
   if (!snapshot) throw fail("not_found", `'${name}' has no snapshot '${snapshotId}'`);
   const release = source?.keep(snapshot);
   try {
     const to = { name: as, incarnation: newId() };
     const { contents, last } = await copySnapshot(store, name, snapshot, to);
     const replace = (manifest: Manifest): Manifest => ({ ...contents, snapshots: manifest.snapshots });
-    const opened = state.open.get(as);
-    if (opened) {
-      const why = fail("conflict", `the index '${as}' was replaced by a snapshot; open it again`);
-      await opened.end(why, async () => {
-        await opened.file.change(replace, last);
-      });
-      state.open.delete(as);
-      return;
-    }
-    const present = await readManifest(store, as);
-    if (present) await manifestFile(state, present.manifest, present.etag).change(replace, last);
-    else await createManifest(state, contents, last);
+    const why = fail("conflict", `the index '${as}' was replaced by a snapshot; open it again`);
+    if (!(await swap(state, as, { why, edit: replace, last }))) await createManifest(state, contents, last);
   } finally {
     release?.();
   }
 }
 
-/** The same in another engine: a graph of this process's own is not copied for one of others, and the other way round. */
-function movedTo(snapshot: KeptSnapshot, engine: string | null | undefined): KeptSnapshot {
-  const { engine: before, ...config } = snapshot.config;
-  if (engine === undefined || engine === (before ?? null)) return snapshot;
-  const moved = {
-    ...snapshot,
-    config: { ...config, ...(engine !== null && { engine, memory: "graph" as const }) },
-  };
-  if (!snapshot.checkpoint) return moved;
-  const { engine: _, ...checkpoint } = snapshot.checkpoint;
-  return { ...moved, checkpoint };
+/** Swaps the manifest of an index; a journal of it that is open ends by that. False: there is none. */
+async function swap(
+  state: State,
+  name: string,
+  { why, edit, last }: { why: ServiceError; edit: (manifest: Manifest) => Manifest; last?: number },
+): Promise<boolean> {
+  const opened = state.open.get(name);
+  const present = opened ? undefined : await readManifest(state.store, name);
+  if (opened)
+    await opened.end(why, async () => {
+      await opened.file.change(edit, last);
+    });
+  else if (present) await manifestFile(state, present.manifest, present.etag).change(edit, last);
+  state.open.delete(name);
+  return opened !== undefined || present !== undefined;
+}
+
+/** Nothing but the manifest is written: a kill leaves the index as it was, or as it is to be. */
+async function change(state: State, name: string, to: ConfigChange): Promise<void> {
+  const why = fail("unavailable", `the index '${name}' is being opened with other settings; ask again`, {
+    retryAfterSeconds: 1,
+  });
+  const edit = (manifest: Manifest) => withConfig(manifest, changedConfig(manifest.config, to));
+  if (!(await swap(state, name, { why, edit }))) throw fail("not_found", `there is no index '${name}'`);
 }
 
 /** The manifest goes first: from then on there is no such index, and the rest are orphans. */

@@ -50,7 +50,7 @@ const NamedShapes = t.Record(t.String(), NamedShape, { minProperties: 1, maxProp
 /** Where an index is searched: `local`, or one of `[vectord.engines.*]`. */
 export const engineName = t.String({ minLength: 1, maxLength: 64 });
 
-/** What an index was made with; it does not change. */
+/** What an index was made with. `memory`, `quantization` and `engine` may change, of which its log holds nothing. */
 export const IndexConfig = closed({
   name,
   dimension: t.Integer({ minimum: 1, maximum: 65_536 }),

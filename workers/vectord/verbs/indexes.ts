@@ -11,7 +11,7 @@ import { localName } from "../remote/remote.ts";
 import type { IndexConfig } from "../schemas/schemas.ts";
 import type { Texts } from "./texts.ts";
 
-type IndexVerbs = Pick<VerbsOf<Vectord>, "create" | "list" | "info" | "drop" | "compact">;
+type IndexVerbs = Pick<VerbsOf<Vectord>, "create" | "list" | "info" | "change" | "drop" | "compact">;
 type SnapshotVerbs = Pick<VerbsOf<Vectord>, "snapshots" | "snapshot" | "restore" | "dropSnapshot">;
 type Info = ReplyOf<Vectord["endpoints"]["info"]>;
 
@@ -45,6 +45,15 @@ export function indexVerbs({ indexes, names, texts, clock }: IndexParts): IndexV
       };
     },
     info: async ({ name }) => infoOf(names.resolve(name)),
+    change: async ({ name, engine, ...change }) => {
+      if (engine === undefined && Object.keys(change).length === 0)
+        throw fail(
+          "bad_request",
+          "expected 'memory', 'quantization' or 'engine': nothing else of an index changes",
+        );
+      const index = sourceOf(name, indexes, names);
+      return infoOf(await indexes.change(index, { ...change, ...(engine && { engine: engineOf(engine) }) }));
+    },
     drop: async ({ name }) => {
       const index = ownName(name, indexes, names);
       const aliases = names.aliases().of(index);
@@ -122,7 +131,7 @@ export function snapshotVerbs(indexes: Indexes, names: Names): SnapshotVerbs {
         names.refuseAlias(to);
         if (indexes.has(to)) throw taken(to);
       }
-      const live = await indexes.restore(from, snapshot, to, engine === localName ? null : engine);
+      const live = await indexes.restore(from, snapshot, to, engine && engineOf(engine));
       return { ...live.info(), aliases: names.aliasesOf(to) };
     },
     dropSnapshot: async ({ name, snapshot }) => {
@@ -131,6 +140,9 @@ export function snapshotVerbs(indexes: Indexes, names: Names): SnapshotVerbs {
     },
   };
 }
+
+/** Null for none of others. */
+const engineOf = (engine: string): string | null => (engine === localName ? null : engine);
 
 /** The index's own name; it may be damaged, for a snapshot is how it comes back. */
 function sourceOf(name: string, indexes: Indexes, names: Names): string {

@@ -102,6 +102,43 @@ describe("rows on disk", () => {
     await add("whole", 0, rows);
   });
 
+  test("memory and quantization change while items come: nothing is lost, and what can be kept is", async () => {
+    const name = "codes";
+    await add(name, 0, rows);
+    const changes = [
+      { memory: "graph", quantization: "i8" },
+      { memory: "all" },
+      { memory: "codes" },
+    ] as const;
+    let next = 0;
+    for (const [at, change] of changes.entries()) {
+      await stack.indexed(name);
+      await stack.post(`/index/${name}/compact`);
+      const state = { isChanging: true };
+      const items: object[] = [];
+      const adding = (async () => {
+        while (state.isChanging) {
+          const item = { id: `n${next}`, vector: asked[next % 20]?.map((value) => value + ++next / 1e4) };
+          const { status, body } = await stack.post(`/index/${name}/add`, { items: [item] });
+          if (status === 200) items.push(item);
+          else expect([status, body.error.type]).toEqual([503, "unavailable"]);
+          await Bun.sleep(5);
+        }
+      })();
+      const { status, body } = await stack.patch(`/index/${name}`, change);
+      state.isChanging = false;
+      await adding;
+      expect([status, body]).toMatchObject([200, change]);
+      expect(body.problems).toBeUndefined();
+      // The graph is the same, whether the rows beside it are in memory or not.
+      if (at === 1) expect(body.indexed).toBeGreaterThan(4000);
+      await stack.post("/index/whole/add", { items });
+      await expectAsInMemory(name);
+    }
+    expect((await stack.get(`/index/${name}`)).body.count).toBe((await stack.get("/index/whole")).body.count);
+    expect((await stack.patch(`/index/${name}`, { memory: "codes" })).body.indexed).toBeGreaterThan(0);
+  });
+
   test("a row whose file was cut is an error, and nothing is answered in part", async () => {
     const [path = ""] = filesOfRows().filter((file) => file.includes("/graph/"));
     truncateSync(path, 100_000);

@@ -17,6 +17,8 @@ import {
 
 const start = perTest();
 
+const isWritten = async (path: string) => (await Bun.write(path, "a graph")) > 0;
+
 /** A journal with item 1, over a storaged whose faults are planned. */
 async function begun() {
   const faults = createFaults();
@@ -81,6 +83,30 @@ describe("a storaged that fails", () => {
       expect((await keysOf(stack)).filter((key) => key.includes("checkpoints"))).toHaveLength(
         when === "after" ? 1 : 0,
       );
+    },
+  );
+
+  test.each([
+    ["before", undefined, "storage_full"],
+    ["after", "codes", undefined],
+  ] as const)(
+    "%s other settings were swapped in: they are as the answer says",
+    async (when, memory, fails) => {
+      const { faults, stack, journal } = await begun();
+      await journal.checkpoint({ ...contentsOf("1"), saveEngine: isWritten }, 1);
+      // What is being appended is stored first.
+      faults.plan("well", when);
+      const appended = add(journal, "2");
+      const type = await stack.journals.change("a", { memory: "codes" }).catch((error) => error.type);
+      expect(type).toBe(fails);
+      await appended;
+      const refused = await add(journal, "3").catch((error) => error.type);
+      expect(refused).toBe(fails ? undefined : "unavailable");
+      const found = await reopen(stack, "a", journal);
+      expect(found.recovered.config.memory).toBe(memory);
+      expect([rowIds(found.rows), idsOf(found.batches)]).toEqual([["1"], fails ? ["2", "3"] : ["2"]]);
+      // A graph is of no use for codes, and is no damage either.
+      expect([found.recovered.engine === undefined, found.recovered.problems]).toEqual([!fails, []]);
     },
   );
 
