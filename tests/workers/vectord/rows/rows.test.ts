@@ -7,8 +7,13 @@ import { copyLive } from "../../../../workers/vectord/indexes/compaction.ts";
 import type { Batch } from "../../../../workers/vectord/rows/batch.ts";
 import * as bitmap from "../../../../workers/vectord/rows/bitmap.ts";
 import { createRows, type Rows, rowPieces } from "../../../../workers/vectord/rows/rows.ts";
-import { createVectorBlocks } from "../../../../workers/vectord/rows/vector-blocks.ts";
+import {
+  blockRows,
+  createSharedRows,
+  createVectorBlocks,
+} from "../../../../workers/vectord/rows/vector-blocks.ts";
 import { seeded } from "../../../support/campaigns/seeded.ts";
+import { makeSmallDisk, mountable } from "../../../support/faults/small-disk.ts";
 import { temporaryDirectory } from "../../../support/stacks/in-process.ts";
 
 /** Whole numbers below a bound, the same for the same seed. */
@@ -141,6 +146,49 @@ describe("bitmaps", () => {
     }
   });
 });
+
+test.skipIf(!mountable.includes("tmpfs"))(
+  "rows that a full disk has no room for stay in memory, by name, and are written once it has",
+  () => {
+    const disk = makeSmallDisk("tmpfs", 2 * 1024 * 1024);
+    const size = 16;
+    const blocks = createVectorBlocks(size, disk.path);
+    const all = new Float32Array(blockRows * 3 * size).map((_, at) => at);
+    const append = (count: number) =>
+      blocks.append(all.slice(blocks.rows() * size, (blocks.rows() + count) * size));
+    /** As this thread reads them, and as another does. */
+    const areWhole = () => {
+      const rows = Uint32Array.from({ length: blocks.rows() }, (_, row) => row);
+      const other = createSharedRows(size, blocks.share(0));
+      const found = [...rows].map((row) => other.block(row)[other.offset(row) + 1]);
+      return (
+        blocks.gather(rows).every((value, at) => value === all[at]) &&
+        found.every((value, row) => value === all[row * size + 1])
+      );
+    };
+    try {
+      append(blockRows);
+      const onDisk = blocks.bytes();
+      expect([blocks.problem(), areWhole()]).toEqual([undefined, true]);
+      // Of a block, 256 KiB, a part fits; then nothing.
+      disk.fill(100_000);
+      append(blockRows);
+      expect(blocks.problem()).toContain("rows are kept in memory: cannot write rows to their file");
+      expect(blocks.problem()).toContain("full");
+      disk.fill();
+      append(10);
+      expect([blocks.problem(), areWhole()]).toEqual([expect.stringContaining("in memory"), true]);
+      expect(blocks.bytes()).toBeGreaterThan(onDisk + 256 * 1024);
+      disk.empty();
+      append(10);
+      expect([blocks.problem(), areWhole()]).toEqual([undefined, true]);
+      expect(blocks.bytes()).toBeLessThan(onDisk + 300 * 1024);
+    } finally {
+      blocks.close();
+      disk.remove();
+    }
+  },
+);
 
 test("a row whose bytes changed in its file is refused by its number, and the others are read", () => {
   const home = temporaryDirectory("rows");
