@@ -53,6 +53,8 @@ export interface SourceFiles {
 
 interface One {
   file: string;
+  /** False where `file` is its place among others, as a body has no name. */
+  isNamed: boolean;
   format: string;
   stored: Stored;
   known?: readonly KnownColumn[];
@@ -76,7 +78,7 @@ export async function storeFiles(uploads: AsyncIterable<Upload>, place: Place): 
       const own = await ownPlace(place, { at: count - 1, file, isSeveral, archive });
       try {
         const stored = await storeOne(upload, file, own, archive !== undefined);
-        if ("stored" in stored) all.push({ ...stored, file });
+        if ("stored" in stored) all.push({ ...stored, file, isNamed: upload.filename !== undefined });
         else {
           count -= 1;
           await takeAll(stored.files, file);
@@ -117,7 +119,7 @@ async function ownPlace(
   return { ...place, context: { ...rest, directory, fileOf, reading } };
 }
 
-type Opened = Omit<One, "file"> | { files: AsyncIterable<Upload> };
+type Opened = Omit<One, "file" | "isNamed"> | { files: AsyncIterable<Upload> };
 
 async function storeOne(upload: Upload, file: string, place: Place, isInArchive: boolean): Promise<Opened> {
   const { asked, context } = place;
@@ -238,7 +240,8 @@ function united(all: readonly One[], { asked, context }: Place): SourceFiles {
       all.length === 1 ? warnings : warnings.map((each) => `${file}: ${each}`),
     ),
   };
-  if (all.length === 1) return { ...facts, stored: first.stored, filename: first.file };
+  if (all.length === 1)
+    return { ...facts, stored: first.stored, filename: first.isNamed ? first.file : undefined };
   const byName = asked.union_by_name === true;
   const areLines = new Set(all.map(({ stored }) => stored.lines !== undefined));
   if (areLines.size > 1)

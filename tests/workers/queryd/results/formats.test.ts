@@ -63,10 +63,7 @@ beforeAll(async () => {
     port: 0,
     idleTimeout: 0,
     development: false,
-    fetch: async (request) => {
-      const answer = await stack.send(request);
-      return new Response(answer.body, answer);
-    },
+    fetch: (request) => stack.send(request),
   });
 });
 afterAll(async () => {
