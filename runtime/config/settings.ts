@@ -152,6 +152,11 @@ export const settings = {
       [],
       "hosts that an ingest may fetch a file from by url=, as files.example.com or 10.0.0.7:8080",
     ),
+    watch: tables(
+      {},
+      'one table a place whose files are taken as they appear, each once: [ingestd.watch.<name>] from = "/srv/incoming" or "s3://bucket/prefix", files = "*.csv", dataset (the name unless given), mode = "append" or "replace", and parameters of POST /v1/ingest',
+    ),
+    watch_interval_ms: ms(10 * second, [50, 24 * 60 * minute], "how often such a place is looked at"),
     jobs_kept: integer(200, [1, 100_000], "ended jobs that can still be asked about"),
     idle_timeout_ms: ms(minute, [second, 60 * minute], "longest silence of an uploading client"),
     base_timeout_ms: ms(

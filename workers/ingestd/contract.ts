@@ -249,6 +249,11 @@ export const ingestd = contract("ingestd", {
     reply: closed({ jobs: t.Array(Job), ...nextPage }),
   }),
   job: get("/ingest/jobs/:id", { summary: "One ingest.", params: JobId, reply: Job }),
+  watches: get("/ingest/watches", {
+    summary:
+      "The places that are watched: how many files were taken, which wait, and which are refused and why.",
+    reply: closed({ watches: t.Array(schemas.Watched) }),
+  }),
   cancel: del("/ingest/jobs/:id", {
     resumable: "again",
     summary: "Stops an ingest; nothing is registered.",

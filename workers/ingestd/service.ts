@@ -17,6 +17,7 @@ import { createJobs, type IngestDeps, type IngestParts, isOver, measureIngests }
 import { stagingFolders } from "./loading/loading.ts";
 import { openMaintenance } from "./maintenance/maintenance.ts";
 import { answerIngest, preview, upsertRows } from "./requests/requests.ts";
+import { openWatches, readWatches } from "./watching/watching.ts";
 
 /** Seconds after which a refused client may try again: about the time of one large ingest. */
 const retryAfterSeconds = 2;
@@ -43,7 +44,7 @@ const extractionOf = (deps: IngestDeps, workDirectory: string) => {
 const refusal = (running: number, waiting: number) =>
   fail("overloaded", `${running} ingests run and ${waiting} wait: try again later`, { retryAfterSeconds });
 
-/** Starts ingestd. What an earlier run left in its work directory is removed. */
+/** Starts ingestd. What an earlier run left in its work directory is removed. Throws for a watch that is wrong in the settings. */
 export async function createIngestd(deps: IngestDeps): Promise<Running<Ingestd>> {
   const { config, clock, directory } = deps;
   const workDirectory = await emptied(join(directory, "work"));
@@ -59,7 +60,6 @@ export async function createIngestd(deps: IngestDeps): Promise<Running<Ingestd>>
   const limiter = createLimiter(atOnce, { waitingMax, refusal });
   const extraction = openExtraction(extractionOf(deps, workDirectory));
   const parts: IngestParts = { deps, engines, extraction, jobs, limiter, workDirectory };
-  const maintenance = openMaintenance(parts);
   const measured = measureIngests(deps.metrics, limiter, clock);
   const following = new AbortController();
   const ending = new AbortController();
@@ -75,17 +75,20 @@ export async function createIngestd(deps: IngestDeps): Promise<Running<Ingestd>>
   const refuseWhenStopping = () => {
     if (lifetime.aborted) throw fail("unavailable", "ingestd is stopping", { retryAfterSeconds: 1 });
   };
-  const ingesting = (work: () => Promise<Response>) => {
+  const ingesting = <T>(work: () => Promise<T>): Promise<T> => {
     refuseWhenStopping();
     // While the file arrives: before the first one, no process is kept for it.
     engines.warm();
     return measured(work);
   };
+  const watching = openWatches(readWatches(config), { parts, lifetime, within: ingesting });
+  const maintenance = openMaintenance(parts);
 
   return {
     verbs: {
       ...maintenance.verbs,
       ...jobVerbs(jobs),
+      ...watching.verbs,
       ...rowChanges(changing, { parts, lifetime }),
       ...documents.verbs(changing),
     },
@@ -107,8 +110,7 @@ export async function createIngestd(deps: IngestDeps): Promise<Running<Ingestd>>
     giveUp: () => following.abort(),
     stop: async () => {
       ending.abort(fail("unavailable", "ingestd is stopping", { retryAfterSeconds: 1 }));
-      await maintenance.stop();
-      await Promise.allSettled([...changes, jobs.stop()]);
+      await Promise.allSettled([maintenance.stop(), ...changes, jobs.stop(), watching.ended]);
       await extraction.stop();
       await documents.stop();
       await engines.stop();

@@ -11,5 +11,7 @@ export {
   type IngestParts,
   rejectsSuffix,
   type TablePlace,
+  type TakenFile,
   type Task,
+  takenSuffix,
 } from "./task.ts";

@@ -59,7 +59,25 @@ export interface Arrival {
   warnings: readonly string[];
   /** What is done for the Idempotency-Key; undefined without one. */
   operation: Operation | undefined;
+  /** Of a file that a watch takes. */
+  taken?: TakenFile | undefined;
+}
+
+/** By what a watch knows that it has taken a file. */
+export interface TakenFile {
+  watch: string;
+  /** Below the place that is watched. */
+  file: string;
+  bytes: number;
+  /** When it was last written, or the etag of an object. */
+  modified: string;
+  sha256: string;
+  /** The number that the version of taken files must have which is made with it: with another one nothing is done. */
+  next: number;
 }
 
 /** The dataset of a dataset's rejected rows is called by its name and this. */
 export const rejectsSuffix = "__rejects";
+
+/** The dataset of the files that were taken for a dataset is called by its name and this. */
+export const takenSuffix = "__taken";

@@ -12,7 +12,13 @@ export {
 export { type Loaded, load, rejectMisfits } from "./load.ts";
 export { freshKeys, keyOf } from "./object-keys.ts";
 export { type Registration, registrationOf } from "./registration.ts";
-export { checkRejectsName, type Rejected, refuseOpenRejects, storeRejectedRows } from "./rejected-rows.ts";
+export {
+  checkRejectsName,
+  type Rejected,
+  refuseOpenRejects,
+  storeBeside,
+  storeRejectedRows,
+} from "./rejected-rows.ts";
 export { type NewTarget, type Piece, planOf } from "./run.ts";
 export { createSpeculativeWrites, type SpeculativeWrites } from "./speculative.ts";
 export { type Committed, lost, placeOf, type StagedObject, stageObject, stagingFolders } from "./staging.ts";

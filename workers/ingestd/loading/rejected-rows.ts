@@ -11,7 +11,7 @@ import type { NewTarget } from "./run.ts";
 import { type Written, writeQuery } from "./write-parquet.ts";
 
 /** Rejected rows hold a row of text each: this only sizes their row groups. */
-const rejectRowBytes = 1024;
+const besideRowBytes = 1024;
 const nameCharactersMax = 128;
 /** Of the name of an open table in its namespace. */
 const tableCharactersMax = 100;
@@ -60,26 +60,14 @@ export interface RejectedRows {
 export async function storeRejectedRows(
   session: Session,
   { relation, count, digest, origin }: RejectedRows,
-  to: {
-    name: string;
-    mode: "replace" | "append";
-    before: DatasetManifest | undefined;
-    deps: IngestDeps;
-    requestId: string;
-    newTarget: NewTarget;
-  },
+  to: BesidePlace & { mode: "replace" | "append" },
 ): Promise<Rejected> {
-  const { name, mode, before, deps, requestId } = to;
-  const target = await to.newTarget();
-  const extent = { rowBytes: rejectRowBytes, rows: count, partRows: vectorRows };
-  const written = await writeQuery(session, rejectsQuery(relation, origin), {
-    ...target,
-    ...extent,
-    known: before,
+  const { name, mode, before } = to;
+  const { objects, written } = await storeBeside(session, rejectsQuery(relation, origin), {
+    ...to,
+    count,
+    digest,
   });
-  const key = `${keyOf(name, digest)}-${(await target.seal()).slice(0, 16)}.parquet`;
-  await hold(deps, [key], requestId);
-  const objects = [{ ...(await target.commit(key)), written }];
   const drifts = before !== undefined && !sameColumns(before, written);
   const registration = registrationOf(name, drifts ? "replace" : mode, objects, before);
   if (!drifts) return { registration, objects, warnings: [] };
@@ -89,6 +77,36 @@ export async function storeRejectedRows(
     objects,
     warnings: mode === "append" ? [warning] : [],
   };
+}
+
+interface BesidePlace {
+  name: string;
+  before: DatasetManifest | undefined;
+  deps: IngestDeps;
+  requestId: string;
+  newTarget: NewTarget;
+}
+
+/** Stores rows of a dataset that stands beside another one; `digest` names them. */
+export async function storeBeside(
+  session: Session,
+  query: string,
+  {
+    name,
+    before,
+    deps,
+    requestId,
+    newTarget,
+    count,
+    digest,
+  }: BesidePlace & { count: number; digest: string },
+): Promise<{ objects: Laid[]; written: Written }> {
+  const target = await newTarget();
+  const extent = { rowBytes: besideRowBytes, rows: count, partRows: vectorRows };
+  const written = await writeQuery(session, query, { ...target, ...extent, known: before });
+  const key = `${keyOf(name, digest)}-${(await target.seal()).slice(0, 16)}.parquet`;
+  await hold(deps, [key], requestId);
+  return { objects: [{ ...(await target.commit(key)), written }], written };
 }
 
 const sameColumns = ({ columns }: DatasetManifest, written: Written): boolean =>

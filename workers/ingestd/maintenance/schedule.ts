@@ -4,6 +4,7 @@
  * once a day. One thing at a time.
  */
 import { ServiceError } from "../../../runtime/errors/errors.ts";
+import { inRounds } from "../../../runtime/scheduling/scheduling.ts";
 import { describe, type Log } from "../../../runtime/telemetry/telemetry.ts";
 import type { DatasetManifest, IngestParts } from "../jobs/jobs.ts";
 import { type Call, runsOf } from "./datasets.ts";
@@ -29,7 +30,6 @@ const restMs = 1000;
 /** How long one look waits for a change. */
 const waitMs = 20_000;
 const dayMs = 24 * 60 * 60 * 1000;
-/** After a failure, so that nothing is tried without end: the catalog may be away, or a disk full. */
 const afterFailureMs = 30_000;
 /** A chain is shortened once so many versions would go, as a share of those that are kept: each expiry makes one too. */
 const worthwhile = 0.1;
@@ -97,21 +97,12 @@ export function startSchedule(
     const { versions } = await steps.expire(name, { ...call, dryRun: true });
     if (versions.length >= Math.max(1, call.rules.keepVersions * worthwhile)) await steps.expire(name, call);
   };
-  const run = async () => {
-    await clock.sleep(Math.min(afterStartMs, everyMs), signal);
-    for (;;) {
-      try {
-        await round();
-        await clock.sleep(restMs, signal);
-      } catch (cause) {
-        signal.throwIfAborted();
-        log.info("maintenance waits", describe(cause));
-        etag = undefined;
-        await clock.sleep(afterFailureMs, signal);
-      }
-    }
-  };
-  return { nextAt: () => nextAt, ended: run().catch(() => undefined) };
+  const pace = { clock, signal, firstMs: Math.min(afterStartMs, everyMs), restMs, afterFailureMs };
+  const ended = inRounds(pace, round, (cause) => {
+    log.info("maintenance waits", describe(cause));
+    etag = undefined;
+  });
+  return { nextAt: () => nextAt, ended };
 }
 
 /** Its chain is beyond the most that are kept: what goes then does not wait for the next time. */

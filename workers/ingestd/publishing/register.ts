@@ -1,4 +1,5 @@
 /** Rows and rejected rows become versions of their datasets: both, or neither. */
+import { fail, type ServiceError } from "../../../runtime/errors/errors.ts";
 import { baseOf, laidAnew, upsert } from "../changes/changes.ts";
 import type { Session } from "../engine/engine.ts";
 import type { DatasetManifest } from "../jobs/jobs.ts";
@@ -12,6 +13,7 @@ import {
   type StagedObject,
 } from "../loading/loading.ts";
 import { type Content, modeOf, storeRejects, type Work } from "./rejects.ts";
+import { storeTaken } from "./taken.ts";
 
 /** How often a version's number is asked for again when other writers of the name take it before the commit. */
 const attemptsMax = 5;
@@ -52,9 +54,11 @@ export async function register(session: Session, content: Content, work: Work): 
   for (let attempt = 1; ; attempt++) {
     const version = unchanged ? before.version : await nextVersion(work);
     const rejects = await storeRejects(session, content, { ...work, version });
+    const taken = await storeTaken(session, { ...work, version });
+    const beside = [rejects, taken].flatMap(({ registration }) => registration ?? []);
     const registrations = [
-      ...main.map((registration) => ({ ...registration, ...(rejects.registration && { version }) })),
-      ...(rejects.registration ? [rejects.registration] : []),
+      ...main.map((registration) => ({ ...registration, ...(beside.length > 0 && { version }) })),
+      ...beside,
     ];
     const { warnings } = rejects;
     if (registrations.length === 0)
@@ -73,10 +77,10 @@ export async function register(session: Session, content: Content, work: Work): 
       };
     } catch (error) {
       if (!isRefusal(error)) throw error;
-      await eraseUnregistered(deps, rejects.objects, requestId);
-      if (isOvertaken(error) && attempt < attemptsMax) continue;
+      await eraseUnregistered(deps, [...rejects.objects, ...taken.objects], requestId);
+      if (isOvertaken(error) && attempt < attemptsMax && !arrival.taken) continue;
       await eraseUnregistered(deps, objects, requestId);
-      throw error;
+      throw arrival.taken && isOvertaken(error) ? overtaken(error) : error;
     }
   }
 }
@@ -103,6 +107,10 @@ async function laidPieces(
 }
 
 type Laying = Parameters<typeof layObjects>[1][number];
+
+/** Another version came between, perhaps with this very file: the watch looks again before it does anything. */
+const overtaken = (cause: ServiceError) =>
+  fail("unavailable", `${cause.message}: what was taken is looked up anew`, { retryAfterSeconds: 1, cause });
 
 /** The file's rows in place of those with the same keys. */
 async function upserted(

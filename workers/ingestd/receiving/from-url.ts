@@ -47,25 +47,34 @@ export async function fetchFile(
   if (!url || !/^(https?|s3):$/.test(url.protocol))
     throw invalidField("url", "expected https://host/file, http://host/file or s3://bucket/key");
   const response = url.protocol === "s3:" ? await fromBucket(text, fetching) : await fromHost(url, fetching);
+  const filename = decodeURIComponent(url.pathname.split("/").pop() ?? "");
+  return { request: requestOf(response), filename: filename === "" ? undefined : filename };
+}
+
+/** The object at `s3://bucket/key` as a request that brings it, with its etag. Throws as `fetchFile` does. */
+export async function bucketFile(
+  text: string,
+  fetching: Pick<Fetching, "storaged" | "signal">,
+): Promise<{ request: HttpRequest; etag: string | undefined }> {
+  const response = await fromBucket(text, fetching);
+  return { request: requestOf(response), etag: response.headers.get("etag")?.replaceAll('"', "") };
+}
+
+function requestOf({ headers: answered, body }: Response): HttpRequest {
   const headers = new Headers();
   for (const name of ["content-type", "content-length", "content-encoding"]) {
-    const value = response.headers.get(name);
+    const value = answered.get(name);
     if (value !== null) headers.set(name, value);
   }
   // A form is what callers send; a server that sends one would choose among its files.
   if (/^multipart\//i.test(headers.get("content-type") ?? "")) headers.delete("content-type");
-  const { body } = response;
-  const request = new Request("http://localhost/", {
-    method: "POST",
-    headers,
-    body,
-    duplex: "half",
-  } as RequestInit);
-  const filename = decodeURIComponent(url.pathname.split("/").pop() ?? "");
-  return { request, filename: filename === "" ? undefined : filename };
+  return new Request("http://localhost/", { method: "POST", headers, body, duplex: "half" } as RequestInit);
 }
 
-async function fromBucket(text: string, { storaged, signal }: Fetching): Promise<Response> {
+async function fromBucket(
+  text: string,
+  { storaged, signal }: Pick<Fetching, "storaged" | "signal">,
+): Promise<Response> {
   const [, bucket = "", key = ""] = /^s3:\/\/([^/?#]+)\/(.+)$/i.exec(text) ?? [];
   if (key === "")
     throw invalidField("url", "expected s3://bucket/key, with the name of a bucket that is configured here");

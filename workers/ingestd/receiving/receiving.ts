@@ -2,5 +2,5 @@
 export type { Chunks } from "./decompress.ts";
 export { asUtf8, createUtf8Check, type Encoding, firstInvalidByte } from "./encoding.ts";
 export { type FileKind, type FormatName, formatOf, looksLikeJson } from "./file-format.ts";
-export { fetchFile } from "./from-url.ts";
+export { bucketFile, fetchFile } from "./from-url.ts";
 export { openFile, openFiles, openUploads, peek, type Upload, type UploadRules } from "./upload.ts";

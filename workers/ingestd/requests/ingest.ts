@@ -15,6 +15,7 @@ import {
   type RunningJob,
   rejectsSuffix,
   type TablePlace,
+  type TakenFile,
   type Task,
 } from "../jobs/jobs.ts";
 import { checkRejectsName, refuseOpenRejects } from "../loading/loading.ts";
@@ -32,6 +33,8 @@ export interface Received {
   warnings?: readonly string[];
   /** Stands for all that was sent and the parameters; only asked for with an Idempotency-Key. */
   fingerprint: () => string;
+  /** Of a file that a watch takes. */
+  taken?: TakenFile;
 }
 
 /** Stores what a request brings, as the rows of one dataset. */
@@ -198,9 +201,9 @@ async function received(
   const { idempotencyKey } = context;
   // With a key the answer may be known already: nothing is written before the whole file has been fingerprinted.
   if (idempotencyKey === undefined) fileContext.onRun = publication.speculative.write;
-  const { stored, filename, fingerprint, warnings = [] } = await receive(task, context, parts);
+  const { stored, filename, fingerprint, warnings = [], taken } = await receive(task, context, parts);
   if (idempotencyKey === undefined)
-    return await publication.finish(stored, { filename, warnings, operation: undefined });
+    return await publication.finish(stored, { filename, warnings, operation: undefined, taken });
   return await parts.deps.idempotency.once(
     idempotencyKey,
     fingerprint(),
@@ -224,32 +227,48 @@ export async function fetchedFile(
 }
 
 /** Stores what the body brings, or what the request says the place of: files, and archives of them. */
-const receiveFile: Receive = async (
-  { input, fileContext, job, deadline },
-  { request: sent, idempotencyKey },
-  { deps: { config, clock, peers }, extraction },
-) => {
+const receiveFile: Receive = async (task, { request: sent, idempotencyKey }, parts) => {
+  const { input, job } = task;
   const hash = new Bun.CryptoHasher("sha256");
+  const fetched = await fetchedFile(input.url, sent, { ...parts.deps, signal: job.signal });
+  const { files, ...received } = await storeBody(task, parts, {
+    request: fetched?.request ?? sent,
+    filename: fetched?.filename,
+    ...(idempotencyKey !== undefined && { onFile: (bytes: Uint8Array) => void hash.update(bytes) }),
+  });
+  if (files.length > 1) hash.update(JSON.stringify(files));
+  return {
+    ...received,
+    fingerprint: () => hash.update(JSON.stringify(Object.entries(input).sort())).digest("hex"),
+  };
+};
+
+interface Body {
+  request: HttpRequest;
+  filename: string | undefined;
+  /** Given the bytes of the files as they were sent. */
+  onFile?: (bytes: Uint8Array) => void;
+}
+
+/** Stores the files that the request brings, as the rows of one dataset. */
+export async function storeBody(
+  { input, fileContext, job, deadline }: Task,
+  { deps: { config, clock }, extraction }: IngestParts,
+  { request, filename: called, onFile }: Body,
+): Promise<Pick<Received, "stored" | "filename" | "warnings"> & { files: readonly string[] }> {
   const bytesMax = config.ingestd.max_ingest_bytes;
-  const fetched = await fetchedFile(input.url, sent, { config, clock, peers, signal: job.signal });
-  const uploads = openUploads(fetched?.request ?? sent, {
+  const uploads = openUploads(request, {
     bytesMax,
     idleTimeoutMs: config.ingestd.idle_timeout_ms,
     signal: job.signal,
     clock,
     onBytes: job.received,
     deadline,
-    ...(idempotencyKey !== undefined && { onFile: (bytes: Uint8Array) => void hash.update(bytes) }),
-    ...(fetched?.filename !== undefined && { filename: fetched.filename }),
+    ...(onFile && { onFile }),
+    ...(called !== undefined && { filename: called }),
   });
   const place = { asked: input, context: fileContext, extraction, bytesMax, deadline };
   const { stored, filename, files, warnings } = await storeFiles(uploads, place);
   deadline.phase("reading the file");
-  if (files.length > 1) hash.update(JSON.stringify(files));
-  return {
-    stored,
-    filename,
-    warnings,
-    fingerprint: () => hash.update(JSON.stringify(Object.entries(input).sort())).digest("hex"),
-  };
-};
+  return { stored, filename, files, warnings };
+}

@@ -200,3 +200,22 @@ export const fromUrl = {
     }),
   ),
 };
+
+/** A place whose files are taken as they appear. */
+export const Watched = closed({
+  name: t.String(),
+  dataset: TableName,
+  from: t.String(),
+  files: t.String({ description: "The pattern that names match." }),
+  mode: t.Union([t.Literal("append"), t.Literal("replace")]),
+  looked_at: t.Optional(t.String({ format: "date-time" })),
+  problem: t.Optional(t.String({ description: "Why the last look failed; it is done again." })),
+  taken: t.Optional(t.Integer({ description: "Files, as the dataset of taken files has them." })),
+  waiting: t.Integer({
+    description: "Files that are new or changed, and are taken when they stay as they are.",
+  }),
+  refused: t.Array(closed({ file: t.String(), error: closed({ type: t.String(), message: t.String() }) }), {
+    description: "Files that are not taken as they are, the first hundred.",
+  }),
+  refused_total: t.Integer(),
+});
