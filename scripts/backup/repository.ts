@@ -90,11 +90,14 @@ export async function openRepository(path: string, { write }: OpenOptions): Prom
   };
 }
 
+/** What is there before `format.json` is: one that is killed until then has begun nothing, and the next one begins. */
+const begun = /^(?:lock\.sqlite(?:-journal)?|incoming|\..+\.part)$/;
+
 /** Checks what the directory is, and takes it for writing. */
 async function enter(path: string, write: boolean): Promise<() => void> {
   const names = await listed(path);
   const bytes = await readOrNull(join(path, "format.json"));
-  const isNew = bytes === null && names.every((name) => name === "lock.sqlite" || name === "incoming");
+  const isNew = bytes === null && names.every((name) => begun.test(name));
   if (bytes === null && (!write || !isNew)) {
     const what = names.length === 0 ? "there is nothing in it" : "it holds other files";
     throw new BackupError(
@@ -108,13 +111,14 @@ async function enter(path: string, write: boolean): Promise<() => void> {
   return onDisk(path, async () => {
     await makeDirectory(path);
     const unlock = lockBackup(path);
+    // Before all else: with other files in it and without this one it would be no backup.
+    if (bytes === null) await writeAtomic(join(path, "format.json"), `${JSON.stringify({ format })}\n`);
     // What a backup that was killed was receiving.
     await rm(join(path, "incoming"), { recursive: true, force: true });
     for (const name of ["blobs", "points", "incoming"]) await makeDirectory(join(path, name));
     // One that was killed may have given a blob its name and not made that durable: a point will count on it.
     for (const folder of await listed(join(path, "blobs"))) await syncDirectory(join(path, "blobs", folder));
     await syncDirectory(join(path, "blobs"));
-    if (bytes === null) await writeAtomic(join(path, "format.json"), `${JSON.stringify({ format })}\n`);
     return unlock;
   });
 }

@@ -98,6 +98,18 @@ describe("a backup as a directory", () => {
     expect((await command("backup", [path, "--verify"], { cwd: "/" })).code).toBe(0);
   });
 
+  test("is begun anew where one was killed before it was one, and goes on where it has its format alone", async () => {
+    const path = fresh();
+    mkdirSync(path);
+    for (const name of ["lock.sqlite", "lock.sqlite-journal", ".5f3c.part"])
+      writeFileSync(join(path, name), "");
+    (await openRepository(path, { write: true })).close();
+    for (const name of ["blobs", "points", "incoming"]) rmSync(join(path, name), { recursive: true });
+    expect(await (await openRepository(path, { write: false })).points()).toEqual([]);
+    await fill(path, first, { a: "a" });
+    expect(blobsOf(path)).toHaveLength(1);
+  });
+
   test("a point of before an erasure is not restored, unless it is meant", async () => {
     const path = fresh();
     const log = (...states: string[]) =>

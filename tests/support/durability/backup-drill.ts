@@ -12,6 +12,9 @@ export interface Writing {
   expected: (acknowledged: Map<string, number[]>) => Ledger;
 }
 
+/** Between two of a kind, in milliseconds: one that never waited would take the processor from what it is written beside. */
+const paceMs = 100;
+
 /** One writer for each kind, numbers from `first`. An answer that is no success, or none, is looked at as unknown. */
 export function startWriting(
   url: string,
@@ -33,8 +36,8 @@ export function startWriting(
         () => false,
       );
       if (ok) acknowledged.get(tracked.name)?.push(n);
-      else await Bun.sleep(20);
       wake();
+      await Bun.sleep(paceMs);
     }
   };
   const writers = kinds.map(write);

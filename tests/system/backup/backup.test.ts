@@ -1,12 +1,16 @@
-/** The drill: a backup while everything is written to, kill -9, a restore, and all that was acknowledged is there. */
+/**
+ * The drill: a backup while everything is written to, kill -9 of whoever works, a restore, and all that was acknowledged is
+ * there. At random instants, and as often as it is told: `bun tests/campaigns/kills/backup.ts`.
+ */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { topology } from "../../../runtime/topology.ts";
-import { slice } from "../../support/campaigns/slice.ts";
-import { command } from "../../support/durability/backup-command.ts";
+import { openRepository } from "../../../scripts/backup/repository.ts";
+import { begin, command } from "../../support/durability/backup-command.ts";
 import { startWriting, type Writing } from "../../support/durability/backup-drill.ts";
 import { damageOf, trackedWrites, unanswered } from "../../support/durability/tracked-writes.ts";
+import { reload } from "../../support/faults/rotation.ts";
 import { type Product, startProduct } from "../../support/product/product.ts";
 import { temporaryDirectory } from "../../support/stacks/in-process.ts";
 import { openTable } from "../../support/tables/tracked-table.ts";
@@ -14,6 +18,8 @@ import { openTable } from "../../support/tables/tracked-table.ts";
 const kinds = [...trackedWrites, openTable];
 const services = Object.keys(topology).filter((name) => name !== "gateway");
 const token = "a-token-of-this-drill";
+/** Names are bytes of a URL, and an object has its type. */
+const object = { key: "a%20b/%C3%A4%23%3F%25.txt", type: "text/plain", text: "hello" };
 
 /** Every file under the directory with its bytes, but for locks, which store it is, and what storaged notes of inodes. */
 function contentOf(directory: string): Map<string, string> {
@@ -35,18 +41,26 @@ function contentOf(directory: string): Map<string, string> {
 describe("a backup of a running product", () => {
   const home = temporaryDirectory("backup-drill");
   const kept = join(home.path, "kept");
+  const tokens = join(home.path, "auth.env");
+  const first = join(home.path, "first/data");
   let product: Product;
   let writing: Writing;
-  const backup = (...words: string[]) =>
-    command("backup", [kept, "--gateway", product.url, "--json", ...words], { cwd: home.path });
-  const restore = (to: string, ...words: string[]) =>
-    command("restore", [kept, `--data_dir=${join(home.path, to)}`, "--json", ...words], { cwd: home.path });
+  const words = () => [kept, "--gateway", product.url, "--json"];
+  const backup = () => command("backup", words(), { cwd: home.path });
+  const pointsNow = async () => (await openRepository(kept, { write: false })).points();
+  /** Resolves when the command has come so far, or has ended before. */
+  const far = async (child: Bun.Subprocess, path: string) => {
+    while (child.exitCode === null && !existsSync(path)) await Bun.sleep(1);
+  };
   let before: Map<string, number[]>;
   let point = "";
 
   beforeAll(async () => {
     product = await startProduct({ dataDir: home.path });
     for (const tracked of kinds) await tracked.prepare?.(product.url);
+    const headers = { "content-type": object.type };
+    const body = object.text;
+    await fetch(`${product.url}/v1/storage/put/${object.key}`, { method: "PUT", body, headers });
     writing = startWriting(product.url, 0, kinds);
     await writing.more(2);
   });
@@ -55,7 +69,15 @@ describe("a backup of a running product", () => {
     home.remove();
   });
 
-  test("is taken while everything is written to", async () => {
+  test("that is killed leaves no half point", async () => {
+    const killed = begin("backup", words(), { cwd: home.path });
+    await far(killed, join(kept, "holding.json"));
+    killed.kill("SIGKILL");
+    await killed.exited;
+    expect(await pointsNow()).toEqual([]);
+  });
+
+  test("is taken while everything is written to, after one that was killed", async () => {
     before = writing.acknowledged();
     const ran = await backup();
     if (ran.code !== 0) throw new Error(ran.err);
@@ -67,54 +89,61 @@ describe("a backup of a running product", () => {
   });
 
   test("a second one copies only what is new, and drops nothing of the first", async () => {
-    const { files, bytes, copied_files, copied_bytes } = JSON.parse((await backup()).out);
+    const { point: second, files, bytes, copied_files, copied_bytes } = JSON.parse((await backup()).out);
     expect(copied_files).toBeLessThan(files);
     expect(copied_bytes).toBeLessThan(bytes);
-    const verified = await command("backup", [kept, "--verify", "--json"], { cwd: home.path });
-    expect(JSON.parse(verified.out)).toMatchObject({ points: 2, faults: [] });
+    expect(await pointsNow()).toEqual([point, second]);
   });
 
-  test("after kill -9 the point comes back whole, the same bytes each time", async () => {
+  test("a third one, while which the product is killed, says so and takes nothing of the others", async () => {
+    const others = await pointsNow();
+    const cut = begin("backup", words(), { cwd: home.path });
+    const said = new Response(cut.stderr).text();
+    await far(cut, join(kept, "holding.json"));
     await product.end("SIGKILL");
+    await cut.exited;
     await writing.stop();
-    const first = await restore("first/data", `--at=${point}`);
-    if (first.code !== 0) throw new Error(first.err);
-    const second = await restore("second/data", `--at=${point}`);
+    expect(await said).not.toMatch(/ {4}at |^unexpected: /m);
+    expect((await pointsNow()).slice(0, 2)).toEqual(others);
+  });
+
+  test("the point comes back whole, also by a restore that was killed, the same bytes each time", async () => {
+    const from = (to: string) => [kept, `--data_dir=${to}`, `--at=${point}`];
+    const killed = begin("restore", from(first), { cwd: home.path });
+    await far(killed, first);
+    killed.kill("SIGKILL");
+    await killed.exited;
+    const again = await command("restore", [...from(first), "--json"], { cwd: home.path });
+    if (again.code !== 0) throw new Error(again.err);
+    const second = await command("restore", from(join(home.path, "second/data")), { cwd: home.path });
+    expect(second.out).toMatch(new RegExp(`^restored point ${point} into .*: \\d+ objects and \\d+ files`));
     expect(second.code).toBe(0);
-    const content = contentOf(join(home.path, "first/data"));
+    const content = contentOf(first);
     expect(content.size).toBeGreaterThan(20);
     expect(contentOf(join(home.path, "second/data"))).toEqual(content);
   });
 
   test("all that was acknowledged before is there, nothing is half, and questions are answered", async () => {
-    product = await startProduct({ dataDir: join(home.path, "first") });
+    writeFileSync(tokens, "# none yet\n", { mode: 0o600 });
+    const env = { LH_AUTH_ENV_FILE: tokens };
+    product = await startProduct({ dataDir: join(home.path, "first"), env });
     expect(await writing.expected(before).faults(product.url)).toEqual([]);
     expect(await unanswered(product.url)).toEqual([]);
     expect(await damageOf(product.url, services)).toEqual([]);
+    const answer = await fetch(`${product.url}/v1/storage/get/${object.key}`);
+    expect([await answer.text(), answer.headers.get("content-type")]).toEqual([object.text, object.type]);
   });
 
-  test("the restored product goes on: new trackedWrites, and another backup of it", async () => {
+  test("the restored product goes on: new trackedWrites", async () => {
     const more = startWriting(product.url, 100_000);
     await more.more(1);
     await more.stop();
     expect(await more.expected(more.acknowledged()).faults(product.url)).toEqual([]);
-    expect((await backup()).code).toBe(0);
   });
-});
 
-describe("a backup through a gateway with a token", () => {
-  const home = temporaryDirectory("backup-token");
-  let product: Product;
-  beforeAll(async () => {
-    product = await startProduct({ dataDir: home.path, env: { AUTH_TOKEN: token } });
-  });
-  afterAll(async () => {
-    await product?.end();
-    home.remove();
-  });
-  const words = () => [join(home.path, "kept"), "--gateway", product.url];
-
-  test("is refused without it and with another, and says where it comes from", async () => {
+  test("another backup of it, of a gateway with a token, is refused without it and with another, and says where it comes from", async () => {
+    writeFileSync(tokens, `AUTH_TOKEN=${token}\n`);
+    await reload(product);
     for (const env of [{}, { AUTH_TOKEN: "wrong" }] as Record<string, string>[]) {
       const ran = await command("backup", words(), { cwd: home.path, env });
       expect(ran.code).toBe(1);
@@ -122,27 +151,13 @@ describe("a backup through a gateway with a token", () => {
     }
   });
 
-  test("is taken with it, and its object comes back with its type", async () => {
-    const authorization = `Bearer ${token}`;
-    const path = "/v1/storage/put/a%20b/%C3%A4%23%3F%25.txt";
-    const headers = { authorization, "content-type": "text/plain" };
-    await fetch(product.url + path, { method: "PUT", body: "hello", headers });
-    const ran = await command("backup", words(), { cwd: home.path, env: { AUTH_TOKEN: token } });
+  test("is taken with it, and after all of that every checksum holds", async () => {
+    const before = (await pointsNow()).length;
+    const env = { AUTH_TOKEN: token };
+    const ran = await command("backup", [kept, "--gateway", product.url], { cwd: home.path, env });
     expect(ran.err + ran.out).toStartWith("point ");
     expect(ran.code).toBe(0);
-    const target = join(home.path, "restored");
-    const restored = await command("restore", [join(home.path, "kept"), `--data_dir=${target}/data`], {
-      cwd: home.path,
-    });
-    expect(restored.out).toContain("1 objects and");
-    const again = await startProduct({ dataDir: target });
-    const answer = await fetch(again.url + path.replace("/put/", "/get/"));
-    expect(await answer.text()).toBe("hello");
-    expect(answer.headers.get("content-type")).toBe("text/plain");
-    await again.end();
+    const verified = await command("backup", [kept, "--verify", "--json"], { cwd: home.path });
+    expect(JSON.parse(verified.out)).toMatchObject({ points: before + 1, faults: [] });
   });
-});
-
-test("a slice of the campaign that kills backups, restores and the product", async () => {
-  expect((await slice("kills/backup.ts", "--count=1", "--seed=10")).restored).toBe(1);
 });
