@@ -59,9 +59,9 @@ async function* inspectRecord(entry: Entry): AsyncGenerator<Inspected, boolean> 
     yield damage(place, `the corpus is damaged: ${reason}`, remedy);
     return false;
   }
-  const found = await recordAtRest(entry, async () =>
-    entry.record.dropped ? entry.record : readRecord(entry.directory),
-  );
+  const found = await recordAtRest(entry, () => readRecord(entry.directory));
+  // Its mark, its files and its directory go one after the other, which is no damage.
+  if (entry.record.dropped) return false;
   const problem =
     found === null
       ? "the file is gone"
