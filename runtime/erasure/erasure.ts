@@ -26,7 +26,9 @@ export function subjectOf(subject: Whom, also: readonly Whom[] = []): Subject {
 }
 
 function checkedCell(cell: Cell): Cell {
-  const { equals } = cell;
+  const { column, equals } = cell;
+  checkText(column, "column");
+  if (typeof equals === "string") checkText(equals, "equals");
   if (typeof equals !== "number" || Number.isSafeInteger(equals) || Math.abs(equals) < 2 ** 53) return cell;
   throw invalidField(
     "equals",
@@ -34,8 +36,15 @@ function checkedCell(cell: Cell): Cell {
   );
 }
 
+/** No statement takes such a text: a service would be asked again for ever. */
+function checkText(text: string, field: string): void {
+  if (!text.isWellFormed() || text.includes("\0"))
+    throw invalidField(field, "expected Unicode text without NUL and without half surrogate pairs");
+}
+
 function wordsOf(text: string): string[] {
   const words = text.normalize("NFC").trim().split(/\s+/u);
+  checkText(text, "subject");
   if (!/[\p{L}\p{N}]/u.test(text))
     throw invalidField("subject", "expected at least one letter or digit: an id, an address or a name");
   if (words.join(" ").length < subjectCharactersMin)

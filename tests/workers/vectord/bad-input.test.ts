@@ -465,6 +465,7 @@ describe("search", () => {
         { offset: 9_999 },
         invalid("offset", "10000 together", "got 10009"),
       ),
+      search("a radius below 0", { max_distance: -1 }, invalid("max_distance", "0 or more")),
       search("a score that is text", { min_score: "0.5" }, invalid("min_score")),
       search("a group size without a field", { group_size: 2 }, invalid("group_size", "group_by")),
       search("an empty field to group by", { group_by: "" }, invalid("group_by")),

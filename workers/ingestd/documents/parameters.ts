@@ -43,9 +43,10 @@ export function metadataOf({ metadata = "{}" }: DocumentsInput): string {
 const depthOf = (value: unknown): number =>
   typeof value === "object" && value !== null ? 1 + Math.max(0, ...Object.values(value).map(depthOf)) : 0;
 
-/** A file's name as the id of its document. Throws `invalid_field`. */
+/** A file's name as the id of its document, in NFC: macOS takes letters apart, and would make another document. Throws `invalid_field`. */
 export function documentIdOf(name: string): string {
   const id = name
+    .normalize("NFC")
     .replaceAll("\\", "/")
     .split("/")
     .filter((part) => part !== "" && part !== ".")

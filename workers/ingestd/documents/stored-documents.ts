@@ -67,12 +67,12 @@ export async function readDocument(
   given: DocumentParts,
 ): Promise<Response> {
   const { parts } = given;
-  const which = `WHERE document = ${quoteText(id)} GROUP BY document`;
+  const which = `WHERE ${isDocument(id)} GROUP BY document`;
   const [document] = await documentsOf(corpus, which, parts, context);
   if (!document) throw noDocument(id, corpus);
   if (as === "json") return jsonResponse(document);
   if (as === "original") return originalOf(corpus, document, context, given);
-  const sql = `SELECT char_start, text FROM ${quoteName(corpus)} WHERE document = ${quoteText(id)} ORDER BY chunk`;
+  const sql = `SELECT char_start, text FROM ${quoteName(corpus)} WHERE document = ${quoteText(document.document)} ORDER BY chunk`;
   const rows = await askRows({ deps: parts.deps, requestId: context.requestId, signal: context.signal }, sql);
   return new Response(textOf(rows), {
     headers: { "content-type": "text/plain; charset=utf-8", ...harmless },
@@ -146,7 +146,7 @@ export async function deleteDocument(
   const { parts, originals, index } = given;
   const plan = (base: Parameters<typeof deletion>[0]) => {
     checkColumns(base);
-    return deletion(base, `document = ${quoteText(id)}`);
+    return deletion(base, isDocument(id));
   };
   const { manifest, rows_matched: chunks = 0 } = await changeRows({ name: corpus }, plan, {
     context,
@@ -157,6 +157,10 @@ export async function deleteDocument(
   originals.dropReplaced(manifest, context.requestId);
   return { document: id, corpus, version: manifest.version, chunks, index: await index.refresh(corpus) };
 }
+
+/** By its name as it is asked for, or as names of files are kept. */
+const isDocument = (id: string): string =>
+  `document IN (${[id, id.normalize("NFC")].map(quoteText).join(", ")})`;
 
 const noDocument = (id: string, corpus: string) =>
   fail(

@@ -37,6 +37,8 @@ export async function unpack(asked: Asked): Promise<{ files: Unpacked[] } | null
   if (head.startsWith("PK\x03\x04") || head.startsWith("PK\x05\x06")) {
     const names = await zipNames(asked.path);
     if (documentParts.some((name) => names.has(name))) return null;
+    // A zip says how many it has before any of them is written; a tar does not.
+    checkCount([...names].filter((name) => !name.endsWith("/") && !isNoise(name)).length, asked.filesMax);
     return { files: await fromZip(asked) };
   }
   const isGzip = head.startsWith("\x1f\x8b");
@@ -63,8 +65,7 @@ function createKeeping({ into, filesMax, bytesMax, fileBytesMax }: Asked): Keepi
     files,
     admit: (name, bytes) => {
       if (isNoise(name)) return { type: "skipped", message: "" };
-      if (files.length >= filesMax)
-        throw fail("too_large", `the archive has more than ${filesMax} files, which one request may bring`);
+      checkCount(files.length + 1, filesMax);
       if (bytes > fileBytesMax)
         return {
           type: "too_large",
@@ -84,6 +85,11 @@ function createKeeping({ into, filesMax, bytesMax, fileBytesMax }: Asked): Keepi
       files.push({ name, path });
     },
   };
+}
+
+function checkCount(files: number, filesMax: number): void {
+  if (files > filesMax)
+    throw fail("too_large", `the archive has more than ${filesMax} files, which one request may bring`);
 }
 
 /** What systems put into archives by themselves. */

@@ -64,6 +64,8 @@ const kDefault = 10;
 const hitsMax = 1_000_000;
 /** Most numbers of vectors in one answer: about 200 MiB of JSON. */
 export const numbersMax = 10_000_000;
+/** How far below 0 a cosine distance may be by rounding: a hit's own distance is a radius. */
+const roundingMax = 1e-6;
 /** Rows that a search with an offset may reach: as many as `k` alone. */
 const depthMax = 10_000;
 /** Nearest rows among which different ones are chosen, for each that is wanted and in all; lambda as in Carbonell & Goldstein (1998). */
@@ -203,6 +205,8 @@ export function checkSearch(
   const filter = options.filter === undefined ? undefined : parseFilter(options.filter);
   const groups = groupsOf(options, isBatch);
   const { min_score: scoreMin, max_distance: distanceMax } = options;
+  if (distanceMax !== undefined && distanceMax < -roundingMax && config.metric !== "ip")
+    throw invalidField("max_distance", `expected 0 or more, as distances of metric ${config.metric} are`);
   return {
     ...{ vectors, isBatch, k, offset, depth, exact, include },
     ef: options.ef ?? defaultEf(depth, config.ef_search),

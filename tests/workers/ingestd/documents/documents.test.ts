@@ -170,6 +170,19 @@ test("the text comes back from overlapping chunks", async () => {
   expect(await read.text()).toBe(text);
 });
 
+test("a name whose letters are taken apart is the same name", async () => {
+  const [whole, apart] = ["Zo\u00e9.txt", "Zoe\u0301.txt"];
+  await stack.load("letters", [{ name: apart, bytes: "first" }]);
+  const { body } = await stack.load("letters", [{ name: whole, bytes: "second" }]);
+  expect(body).toMatchObject({ documents: [{ document: whole }], chunks_replaced: 1 });
+  for (const name of [whole, apart]) {
+    const path = `http://localhost/documents/${encodeURIComponent(name)}?corpus=letters`;
+    expect(await (await stack.send(new Request(path))).text()).toBe("second");
+  }
+  const gone = await stack.ask("DELETE", `/documents/${encodeURIComponent(apart)}?corpus=letters`);
+  expect(gone.status).toBe(200);
+});
+
 test("with an Idempotency-Key it is done once", async () => {
   const send = (bytes: string) =>
     stack.load("keyed", [{ name: "a.txt", bytes }], "", { "idempotency-key": "k1" });

@@ -1,12 +1,13 @@
 /** Hostile files end nothing but their own reading, within bounds. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { systemClock } from "../../../../runtime/scheduling/clock.ts";
 import { createLog } from "../../../../runtime/telemetry/log.ts";
 import { createMetrics } from "../../../../runtime/telemetry/metrics.ts";
 import { openExtraction } from "../../../../workers/ingestd/extraction/extraction.ts";
+import { zipOf } from "../../../support/files/zip.ts";
 import { temporaryDirectory } from "../../../support/stacks/in-process.ts";
 
 const place = temporaryDirectory("extraction");
@@ -94,5 +95,11 @@ test("archives: bombs, too many files, cut off, and names that lead out of them"
   expect(await typeOf(usual.unpack(file("six.tar", six), into("six"), signal))).toMatch(
     /^too_large: .*5 files/,
   );
+  const zipped = zipOf(Object.fromEntries([1, 2, 3, 4, 5, 6].map((n) => [`${n}.txt`, "x"])));
+  const unread = into("six-zipped");
+  expect(await typeOf(usual.unpack(file("six.zip", zipped), unread, signal))).toMatch(
+    /^too_large: .*5 files/,
+  );
+  expect(readdirSync(unread.folder)).toEqual([]);
   expect(await usual.unpack(file("no.txt", "no archive"), into("no"), signal)).toBeNull();
 });
