@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { ServiceError } from "../../runtime/errors/errors.ts";
 import { clustered } from "../../scripts/sample-data/make-vectors.ts";
 import type { Engine, EngineSpec, Engines, Neighbours } from "../../workers/vectord/engine/interface.ts";
+import { addRow, emptyBitmap } from "../../workers/vectord/rows/bitmap.ts";
 import { createVectorBlocks, type VectorBlocks } from "../../workers/vectord/rows/vector-blocks.ts";
 import { temporaryDirectory } from "../support/stacks/in-process.ts";
 
@@ -62,6 +63,11 @@ function truth(metric: EngineSpec["metric"], at: number, among: readonly number[
 
 const numbers = (from: number, to: number): number[] =>
   Array.from({ length: to - from }, (_, at) => from + at);
+const setOf = (chosen: readonly number[]) => {
+  const set = emptyBitmap(rows);
+  for (const row of chosen) addRow(set, row);
+  return set;
+};
 const only = (answers: Neighbours[]): Neighbours => {
   expect(answers.length).toBe(1);
   return answers[0] as Neighbours;
@@ -189,6 +195,26 @@ export function testEngine(given: EngineCase, open: () => Engines): void {
         expect(answer.distances).toEqual(answer.distances.toSorted());
       }
       expect(hits / (queryCount * 10)).toBeGreaterThanOrEqual(given.recallMin);
+    });
+
+    test("keeps to the rows it is given, where it can, and finds the nearest of those", async () => {
+      if (!engine.filters) return;
+      const among = numbers(0, rows).filter((row) => row % 2 === 0);
+      let hits = 0;
+      for (const [at, { rows: found }] of (
+        await engine.search(queries, { k: 10, among: setOf(among) })
+      ).entries()) {
+        const wanted = new Set(truth(metric, at, among, 10).rows);
+        expect(found.every((row) => row % 2 === 0)).toBe(true);
+        hits += found.filter((row) => wanted.has(row)).length;
+      }
+      expect(hits / (queryCount * 10)).toBeGreaterThanOrEqual(given.recallMin);
+      // Of those that are all far away it says none, rather than others than the nearest.
+      const far = ordered(metric, 0).slice(rows / 2);
+      const none = await engine.search(query(0), { k: 10, among: setOf(far.map(({ row }) => row)) });
+      expect([...only(none).rows]).toEqual([]);
+      const few = only(await engine.search(query(0), { k: 10, among: setOf([4999, 7]) }));
+      expect(few.rows.toSorted()).toEqual(Uint32Array.of(7, 4999));
     });
 
     test("answers many queries, alone and at once, with the same", async () => {
@@ -340,6 +366,10 @@ export function testEngine(given: EngineCase, open: () => Engines): void {
         expect(hits / (queryCount * 10)).toBeGreaterThanOrEqual(given.recallMin);
         // By the product another may be nearer to it than itself.
         if (metric !== "ip") expect(only(await saver.search(vector(0), { k: 1 })).rows[0]).toBe(covered);
+        if (saver.filters) {
+          const among = only(await saver.search(vector(0), { k: 9, among: setOf([1, 3, 2000, covered]) }));
+          expect(among.rows.toSorted()).toEqual(Uint32Array.of(1, 3, 2000, covered));
+        }
         kept = now;
       }
       await saver.close();

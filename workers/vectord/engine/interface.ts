@@ -4,7 +4,7 @@
  */
 
 import type { ServiceError } from "../../../runtime/errors/errors.ts";
-import type { VectorBlocks } from "../rows/rows.ts";
+import type { Bitmap, VectorBlocks } from "../rows/rows.ts";
 import type { IndexConfig } from "../schemas/schemas.ts";
 
 export type EngineSpec = Pick<
@@ -31,6 +31,8 @@ export interface SearchOptions {
   ef?: number;
   /** Rows from here on are not looked for: an engine that knows rows by their ids answers with those before them. */
   upTo?: number;
+  /** Rows that may be in the answer, for an engine that `filters`. */
+  among?: Bitmap;
   signal?: AbortSignal;
 }
 
@@ -67,6 +69,8 @@ export interface Engine {
   owes?: () => boolean;
   /** Why it cannot be searched at all, though its rows can be compared exactly. */
   away?: () => ServiceError | undefined;
+  /** Whether `search` keeps to the rows it is given: no more candidates are asked for than are wanted. It finds none where it cannot tell which of them are nearest. */
+  filters?: boolean;
   /** Most candidates of one search, where there is such a bound. */
   candidatesMax?: number;
   close: () => Promise<void>;

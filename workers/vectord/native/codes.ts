@@ -8,16 +8,16 @@ import { closeSync, openSync, readSync, rmSync, statSync, writeSync } from "node
 import { storageError } from "../../../runtime/durable/durable.ts";
 import { fail } from "../../../runtime/errors/errors.ts";
 import { type EngineSpec, norm } from "../engine/engine.ts";
-import type { SharedRows } from "../rows/rows.ts";
-import type { Graph } from "./graph.ts";
+import { countRows, type SharedRows } from "../rows/rows.ts";
+import { type Graph, noRow } from "./graph.ts";
+import { blockRows, nearestCodes } from "./hamming.ts";
 import { createTurn } from "./turn.ts";
 
 /** Rows that the mean is taken of; until there are so many they are compared one by one. */
 export const codesFrom = 2048;
-/** Rows of codes that are kept together. */
-const blockRows = 4096;
 /** Candidates by signs for each that a graph would look at, and at most so many more: ADR 0265 has the recall. */
 const candidatesPerWanted = 4;
+const candidatesOfSet = 8;
 const moreCandidatesMax = 1024;
 
 /** Codes of the rows; those in the file, which must be whole, or none yet. */
@@ -53,14 +53,18 @@ export function openCodes(spec: EngineSpec, shared: SharedRows, path?: string): 
       rows = to;
     },
     scored: (_, wanted) => wanted,
-    search: (queries, wanted) => {
+    search: (queries, wanted, among) => {
       const count = queries.length / dimension;
-      const asked = Math.min(rows, wanted * candidatesPerWanted, wanted + moreCandidatesMax);
+      const each = among ? candidatesOfSet : candidatesPerWanted;
+      const least = Math.min(wanted * each, wanted + moreCandidatesMax);
+      const asked = Math.min(least, among ? countRows(among, rows) : rows);
       const found = new Uint32Array(count * asked);
       const code = new Int32Array(words);
       for (let query = 0; query < count; query++) {
         turn.code(centred(queries, query * dimension, mean), code, 0);
-        found.set(nearestCodes(blocks, rows, code, asked), query * asked);
+        const nearest = nearestCodes(blocks, rows, { code, wanted: asked, among });
+        if (nearest) found.set(nearest, query * asked);
+        else found.fill(noRow, query * asked, (query + 1) * asked);
       }
       return { rows: found, wanted: asked };
     },
@@ -90,55 +94,6 @@ function meanOf(shared: SharedRows, rows: number): Float32Array {
       mean[place] = (mean[place] as number) + (vector[offset + place] as number) * scale;
   }
   return mean;
-}
-
-/** The rows whose codes differ least, in no order; of equal ones the first. */
-function nearestCodes(
-  blocks: readonly Int32Array[],
-  rows: number,
-  code: Int32Array,
-  wanted: number,
-): Uint32Array {
-  const words = code.length;
-  const differences = new Uint32Array(rows);
-  const counts = new Uint32Array(words * 32 + 1);
-  for (let from = 0; from < rows; from += blockRows) {
-    const block = blocks[from / blockRows] as Int32Array;
-    const end = Math.min(rows - from, blockRows);
-    for (let row = 0; row < end; row++) {
-      const difference = differing(code, block, row * words);
-      differences[from + row] = difference;
-      counts[difference] = (counts[difference] as number) + 1;
-    }
-  }
-  let [most, below] = [0, 0];
-  while (below + (counts[most] as number) < wanted) below += counts[most++] as number;
-  const found = new Uint32Array(wanted);
-  let [count, equal] = [0, wanted - below];
-  for (let row = 0; count < wanted; row++) {
-    const difference = differences[row] as number;
-    if (difference < most || (difference === most && equal-- > 0)) found[count++] = row;
-  }
-  return found;
-}
-
-/** Bits that differ: sums of four bits side by side (Hacker's Delight, section 5-1), added up before they can overflow. */
-function differing(code: Int32Array, codes: Int32Array, at: number): number {
-  const { length } = code;
-  let total = 0;
-  for (let word = 0; word < length; ) {
-    const end = Math.min(length, word + 24);
-    let bytes = 0;
-    for (; word < end; word++) {
-      let bits = (code[word] as number) ^ (codes[at + word] as number);
-      bits -= (bits >>> 1) & 0x55555555;
-      bits = (bits & 0x33333333) + ((bits >>> 2) & 0x33333333);
-      bytes += (bits + (bits >>> 4)) & 0x0f0f0f0f;
-    }
-    const halves = (bytes & 0x00ff00ff) + ((bytes >>> 8) & 0x00ff00ff);
-    total += (halves & 0xffff) + (halves >>> 16);
-  }
-  return total;
 }
 
 // The file: the mean as f32, the number of rows as u32, the codes; a trailer follows that tells it whole.

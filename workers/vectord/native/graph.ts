@@ -1,5 +1,7 @@
 /** What the bindings of usearch and FAISS implement to stand behind an engine. */
 
+import type { Bitmap } from "../rows/rows.ts";
+
 /** For each query the same number of places; those without a row hold `noRow`. */
 export interface Candidates {
   rows: Uint32Array;
@@ -17,8 +19,11 @@ export interface Graph {
   add: (to: number) => void;
   /** How many of its candidates, nearest first, are scored again by the f32 rows to find the `k` nearest. */
   scored: (k: number, wanted: number) => number;
-  /** The nearest by its own, possibly rounded, distances; it looks among `wanted` candidates, as HNSW's `ef` says. */
-  search: (queries: Float32Array, wanted: number) => Candidates;
+  /**
+   * The nearest by its own, possibly rounded, distances; it looks among `wanted` candidates, as HNSW's `ef` says. One that can
+   * looks at those of the set alone.
+   */
+  search: (queries: Float32Array, wanted: number, among?: Bitmap) => Candidates;
   /** Writes what it built to a file that `path` may not name yet. */
   write: (path: string) => void;
   /** Native memory, in bytes; estimated where the library does not tell. */

@@ -2,7 +2,7 @@
  * A graph knows a row by the key that it was added under. Rows that were dead at a checkpoint are not in it, so that a start
  * numbers those behind them anew: their keys stay in the graph, are skipped, and the others are counted without them.
  */
-import type { SharedRows } from "../rows/rows.ts";
+import { addRow, type Bitmap, emptyBitmap, hasRow, type SharedRows } from "../rows/rows.ts";
 import { type Graph, noRow } from "./graph.ts";
 
 export interface NumberedGraph extends Graph {
@@ -19,6 +19,16 @@ function below(numbers: Uint32Array, value: number): number {
     else high = middle;
   }
   return low;
+}
+
+/** The keys of the rows, below `to`. */
+function keysOf(among: Bitmap, to: number, gone: Uint32Array): Bitmap {
+  const keys = emptyBitmap(to);
+  for (let [key, before] = [0, 0]; key < to; key++) {
+    if (gone[before] === key) before += 1;
+    else if (hasRow(among, key - before)) addRow(keys, key);
+  }
+  return keys;
 }
 
 /** Opens a graph over the rows as if the keys that are gone were none; `open` gets the rows by their keys. */
@@ -51,10 +61,11 @@ export function numbered(
         ? gone
         : Uint32Array.from([...gone, ...rows.subarray(0, below(rows, covered())).map(keyOf)]).sort(),
     add: (to) => graph.add(to + length),
-    search: (queries, wanted) => {
-      if (length === 0) return graph.search(queries, wanted);
+    search: (queries, wanted, among) => {
+      if (length === 0) return graph.search(queries, wanted, among);
       const share = graph.covered() / Math.max(1, covered());
-      const { rows, wanted: found } = graph.search(queries, Math.ceil(wanted * share));
+      const keys = among && keysOf(among, graph.covered(), gone);
+      const { rows, wanted: found } = graph.search(queries, Math.ceil(wanted * share), keys);
       return { rows: rows.map((key) => (key === noRow ? noRow : rowOf(key))), wanted: found };
     },
   };

@@ -85,8 +85,8 @@ async function throughEngine(index: Compared, query: Query, scope: Scope): Promi
   const { covered, among, matching, view } = scope;
   const inside = matching === view.total ? covered : countRows(among, covered);
   const isWhole = matching === view.total;
-  const { candidatesMax = Number.POSITIVE_INFINITY } = index.engine;
-  const situation = { k: query.k, ef: query.ef, covered, matching: inside, isWhole, candidatesMax };
+  const { candidatesMax = Number.POSITIVE_INFINITY, filters = false } = index.engine;
+  const situation = { k: query.k, ef: query.ef, covered, matching: inside, isWhole, candidatesMax, filters };
   const plan = inside === 0 ? undefined : planSearch(situation);
   if (plan?.kind === "exact") return exactly(index, query, scope, 0);
   const [tail, head] = await Promise.all([
@@ -106,7 +106,7 @@ async function throughGraph(
   situation: Situation & { scope: Scope; plan: Plan },
 ): Promise<Neighbour[][]> {
   const { dimension } = index.rows.blocks;
-  const { covered, matching, scope } = situation;
+  const { covered, matching, scope, filters } = situation;
   const wanted = Math.min(query.k, matching);
   const results: Neighbour[][] = [];
   let open = Array.from({ length: query.vectors.length / dimension }, (_, at) => at);
@@ -121,15 +121,13 @@ async function throughGraph(
     const { candidates } = plan;
     const ef = matching < covered ? Math.max(query.ef, candidates) : query.ef;
     const found = await index.engine.search(vectors, {
-      k: candidates,
-      ef,
-      upTo: covered,
-      signal: query.signal,
+      ...{ k: candidates, ef, upTo: covered, signal: query.signal },
+      ...(filters && matching < covered && { among: scope.among }),
     });
     const short: number[] = [];
     for (const [at, number] of open.entries()) {
       const near = neighboursOf(found[at]).filter(({ row }) => row < covered && hasRow(scope.among, row));
-      const isWide = matching === covered || near.length >= remainingMin(wanted, matching);
+      const isWide = filters || matching === covered || near.length >= remainingMin(wanted, matching);
       if (near.length < wanted || !isWide) short.push(number);
       else results[number] = near.slice(0, query.k);
     }

@@ -34,6 +34,8 @@ export interface Situation {
   isWhole: boolean;
   /** Most candidates that the engine gives. */
   candidatesMax?: number;
+  /** The engine looks at the rows that may be in the answer alone. */
+  filters?: boolean;
 }
 
 export type Plan = { kind: "exact" } | { kind: "graph"; candidates: number };
@@ -45,9 +47,17 @@ export type Plan = { kind: "exact" } | { kind: "graph"; candidates: number };
  */
 const rowsPerCandidate = { chosen: 5, whole: 32 };
 
+/**
+ * Rows that are compared exactly though their engine filters. Rows that lie together, far from what is looked for, differ from
+ * it in as many bits, nearly: where they are few, none is left out.
+ */
+const comparedMax = 2048;
+
 /** The first step for a query. */
 export function planSearch(situation: Situation): Plan {
-  const { k, ef, covered, matching } = situation;
+  const { k, ef, covered, matching, filters = false } = situation;
+  if (filters && matching < covered)
+    return matching > comparedMax ? { kind: "graph", candidates: k } : { kind: "exact" };
   const skips = matching < covered;
   const candidates = Math.min(covered, skips ? Math.ceil((Math.max(k, ef) * covered) / matching) : k);
   return isAffordable(Math.max(candidates, ef), situation)
@@ -57,6 +67,7 @@ export function planSearch(situation: Situation): Plan {
 
 /** The next step when so many candidates held too few rows. */
 export function planWider(candidates: number, situation: Situation): Plan {
+  if (situation.filters && situation.matching < situation.covered) return { kind: "exact" };
   const wider = Math.min(situation.covered, candidates * 2);
   const isWider = wider > candidates;
   return isWider && isAffordable(wider, situation) ? { kind: "graph", candidates: wider } : { kind: "exact" };

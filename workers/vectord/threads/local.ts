@@ -18,7 +18,13 @@ import {
   scored,
   sealFile,
 } from "../native/native.ts";
-import { createSharedRows, type RowsShare, rowsToBlockEnd, type SharedRows } from "../rows/rows.ts";
+import {
+  type Bitmap,
+  createSharedRows,
+  type RowsShare,
+  rowsToBlockEnd,
+  type SharedRows,
+} from "../rows/rows.ts";
 import type { Ask } from "./protocol.ts";
 
 /** Rows and queries in one native call at most, whatever the pace. */
@@ -37,7 +43,9 @@ export interface LocalEngine {
   /** Queries for one slice of `search`. */
   queriesAtOnce: () => number;
   /** Undefined where `search` is a matter of `exactly`. */
-  search: ((queries: Float32Array, k: number, ef: number) => Neighbours[]) | undefined;
+  search:
+    | ((queries: Float32Array, asked: { k: number; ef: number; among?: Bitmap | undefined }) => Neighbours[])
+    | undefined;
   exactly: (queries: Float32Array, k: number, among: Among) => Generator<void, Neighbours[]>;
   /** Goes on with the index that FAISS made without rows; those that come are searched exactly until then. */
   begin: (start: string) => void;
@@ -130,7 +138,7 @@ function graphEngine({ spec, plan, shared, clock }: GraphEngine, opened: Numbere
       return native.covered() >= rows;
     },
     queriesAtOnce: searching.units,
-    search: (queries, k, ef) => {
+    search: (queries, { k, ef, among }) => {
       const count = queries.length / spec.dimension;
       const native = graph;
       if (native === undefined || native.covered() === 0) {
@@ -140,7 +148,7 @@ function graphEngine({ spec, plan, shared, clock }: GraphEngine, opened: Numbere
         }));
       }
       return timed(searching, count, () => {
-        const { rows, wanted } = native.search(queries, Math.max(ef, native.scored(k, k)));
+        const { rows, wanted } = native.search(queries, Math.max(ef, native.scored(k, k)), among);
         const answers: Neighbours[] = [];
         for (let query = 0; query < count; query++) {
           const found = rows.subarray(query * wanted, (query + 1) * wanted).filter((row) => row !== noRow);

@@ -2,7 +2,7 @@
 import type { WireError } from "../../../runtime/errors/errors.ts";
 import type { EngineSpec, IndexPlan, Neighbours } from "../engine/engine.ts";
 import type { Among } from "../native/native.ts";
-import type { RowsShare } from "../rows/rows.ts";
+import type { Bitmap, RowsShare } from "../rows/rows.ts";
 
 /** What a thread is asked, and what `done` answers. `rows` are row counts. */
 export type Ask =
@@ -14,7 +14,7 @@ export type Ask =
       built?: { path: string; rows: number };
     }
   | { type: "add"; rows: number; blocks: RowsShare }
-  | { type: "search"; queries: Float32Array; k: number; ef: number }
+  | { type: "search"; queries: Float32Array; k: number; ef: number; among?: Bitmap }
   | { type: "exact"; queries: Float32Array; k: number; among: Among; blocks: RowsShare }
   /** Rows stand in other files now: those of before are closed once it is answered. */
   | { type: "moved"; blocks: RowsShare }

@@ -3,6 +3,7 @@
  * None of them waits longer than for one of each other kind, and messages are read between any two.
  */
 import type { Neighbours } from "../engine/engine.ts";
+import type { Bitmap } from "../rows/rows.ts";
 import type { LocalEngine } from "./local.ts";
 
 interface Waiting {
@@ -15,6 +16,7 @@ interface SearchJob extends Waiting {
   queries: Float32Array;
   k: number;
   ef: number;
+  among?: Bitmap;
 }
 interface OpenSearch extends SearchJob {
   answers: Neighbours[];
@@ -95,13 +97,13 @@ function remove<J extends Waiting>(queue: J[], which: (job: J) => boolean): J[] 
 function runSearches(searches: OpenSearch[]): void {
   const [first] = searches;
   if (first === undefined) return;
-  const { engine, k, ef } = first;
+  const { engine, k, ef, among } = first;
   const { dimension } = engine.spec;
   let room = engine.queriesAtOnce();
   const parts: { job: OpenSearch; queries: Float32Array }[] = [];
   for (const job of searches) {
     if (room === 0) break;
-    if (job.engine !== engine || job.k !== k || job.ef !== ef) continue;
+    if (job.engine !== engine || job.k !== k || job.ef !== ef || job.among !== among) continue;
     const from = job.answers.length;
     const count = Math.min(room, job.queries.length / dimension - from);
     parts.push({ job, queries: job.queries.subarray(from * dimension, (from + count) * dimension) });
@@ -109,7 +111,7 @@ function runSearches(searches: OpenSearch[]): void {
   }
   const jobs = parts.map(({ job }) => job);
   try {
-    const answers = engine.search?.(joined(parts.map(({ queries }) => queries)), k, ef) ?? [];
+    const answers = engine.search?.(joined(parts.map(({ queries }) => queries)), { k, ef, among }) ?? [];
     let at = 0;
     for (const { job, queries } of parts) {
       const count = queries.length / dimension;

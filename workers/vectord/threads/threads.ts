@@ -202,8 +202,11 @@ function engineOver(
     moved: async () => {
       if (!state.ended) await host.ask(engine, { type: "moved", blocks: newBlocks() });
     },
-    search: (queries, { k, ef = spec.ef_search, signal }) =>
-      admitted(() => neighbours(host.ask(engine, { type: "search", queries, k, ef }, signal))),
+    search: (queries, { k, ef = spec.ef_search, among, signal }) => {
+      const ask = { type: "search" as const, queries, k, ef, ...(among && { among }) };
+      return admitted(() => neighbours(host.ask(engine, ask, signal)));
+    },
+    filters: plan.engine === "codes",
     exact: (queries, among, { k, signal }) =>
       admitted(async () => {
         signal?.throwIfAborted();
