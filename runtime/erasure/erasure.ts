@@ -20,10 +20,18 @@ export function subjectOf(subject: Whom, also: readonly Whom[] = []): Subject {
   const names = all.filter((each) => typeof each === "string").map(wordsOf);
   if (names.length === 0)
     return { cells, ...{ isIn: () => false, isMentioned: () => false, isInBytes: async () => false } };
-  const any = names.map((words) => words.map(escapedOf).join("\\s+")).join("|");
-  const pattern = `(^|[^\\p{L}\\p{N}])(${any})($|[^\\p{L}\\p{N}])`;
+  const pattern = patternOf(names);
   return { pattern, cells, ...matcherOf(pattern), isInBytes: byteSearch(names) };
 }
+
+function patternOf(names: readonly (readonly string[])[]): string {
+  const any = names.map((words) => words.map(escapedOf).join("\\s+")).join("|");
+  return `(^|[^\\p{L}\\p{N}])(${any})($|[^\\p{L}\\p{N}])`;
+}
+
+/** How the value of a cell is found in texts that have no cells, as whole words. */
+export const wordsPattern = ({ equals }: Cell): string =>
+  patternOf([String(equals).normalize("NFC").trim().split(/\s+/u)]);
 
 function checkedCell(cell: Cell): Cell {
   const { column, equals } = cell;

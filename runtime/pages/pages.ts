@@ -54,7 +54,9 @@ export const pageToken = (place: string): string => Buffer.from(place).toString(
 
 /** The groups of `form` in the place that a token names. Throws `invalid_field` for one that is none of this list. */
 export function readPageToken(token: string, form: RegExp): string[] {
-  const [, ...parts] = form.exec(Buffer.from(token, "base64url").toString()) ?? [];
-  if (parts.length > 0) return parts;
+  const place = Buffer.from(token, "base64url").toString();
+  const [, ...parts] = form.exec(place) ?? [];
+  // Decoding takes any text: what is no token gives another place than it was made of.
+  if (parts.length > 0 && pageToken(place) === token) return parts;
   throw invalidField("page_token", "expected the next_page_token of an earlier answer");
 }

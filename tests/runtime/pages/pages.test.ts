@@ -1,6 +1,13 @@
 /** Pages of lists in memory. */
 import { describe, expect, test } from "bun:test";
-import { type Page, type PageInput, pageById, pageOf } from "../../../runtime/pages/pages.ts";
+import {
+  type Page,
+  type PageInput,
+  pageById,
+  pageOf,
+  pageToken,
+  readPageToken,
+} from "../../../runtime/pages/pages.ts";
 
 const own = (text: string) => text;
 
@@ -51,4 +58,19 @@ describe("a list in the order of its ids", () => {
     expect(pageById(["a", "c"], { page_token: "x" }, own)).toEqual({ page: [], next: {} });
     expect(names).toEqual(["b", "d", "a", "c"]);
   });
+});
+
+test("a token is read as it was made, and no other text is one", () => {
+  const form = /^after:(.+)$/s;
+  for (const place of ["a", "Zoé 😀/b", "x\n"])
+    expect(readPageToken(pageToken(`after:${place}`), form)).toEqual([place]);
+  for (const token of [
+    "garbage",
+    "",
+    "after:a",
+    `${pageToken("after:a")}=`,
+    `${pageToken("after:a")}!`,
+    pageToken("a"),
+  ])
+    expect(() => readPageToken(token, form)).toThrow("expected the next_page_token of an earlier answer");
 });

@@ -47,7 +47,7 @@ export async function listDocuments(
   { parts }: DocumentParts,
   asking: Asking,
 ): Promise<Listed> {
-  const [after] = token === undefined ? [] : readPageToken(token, /^(.+)$/s);
+  const [after] = token === undefined ? [] : readPageToken(token, /^after:(.+)$/s);
   const from = after === undefined ? "" : `WHERE document > ${quoteText(after)} `;
   const which = `${from}GROUP BY document ORDER BY document LIMIT ${size + 1}`;
   const found = await documentsOf(corpus, which, parts, asking);
@@ -56,7 +56,7 @@ export async function listDocuments(
   return {
     corpus,
     documents,
-    ...(found.length > size && last && { next_page_token: pageToken(last.document) }),
+    ...(found.length > size && last && { next_page_token: pageToken(`after:${last.document}`) }),
   };
 }
 

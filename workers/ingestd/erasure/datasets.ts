@@ -1,13 +1,13 @@
 /** A dataset without a subject: its rows go from the latest version, with what files hide, and every earlier version that has either. */
 import type { ErasureReport } from "../../../runtime/contract/contract.ts";
-import { removedAt, reportOf } from "../../../runtime/erasure/erasure.ts";
+import { isNamed, removedAt, reportOf } from "../../../runtime/erasure/erasure.ts";
 import { ServiceError } from "../../../runtime/errors/errors.ts";
 import { quoteText } from "../../../runtime/sql/sql.ts";
 import { changeRows, deletion, rewriting } from "../changes/changes.ts";
 import { isOfDocuments } from "../documents/documents.ts";
-import type { DatasetManifest } from "../jobs/jobs.ts";
+import { type DatasetManifest, rejectsSuffix } from "../jobs/jobs.ts";
 import type { Call } from "./erasure.ts";
-import { documentsOf, isNotRead, mentions, rowsOf } from "./finding.ts";
+import { countOf, documentsOf, isNotRead, mentions, rowsOf, saysCell } from "./finding.ts";
 import { filesThatHide, filesThatStay } from "./hidden.ts";
 
 /** Longest wait for the removal of what an expiry lists, in milliseconds. */
@@ -20,7 +20,7 @@ export async function eraseFromDataset(name: string, call: Call): Promise<Erasur
   const manifest = await manifestOf(name, call);
   if (!manifest) return reportOf();
   const place = `catalogd/${name}`;
-  const named = namesIn(manifest, call);
+  const named = reportOf(namesIn(manifest, call), await rejectedOf(manifest, call));
   const matched = await rowsOf(manifest, subject, reading);
   if (typeof matched === "string")
     return reportOf(named, { removed: [], left: [unreadable(manifest, matched)] });
@@ -139,6 +139,20 @@ async function earlierVersions(name: string, { parts, requestId }: Call): Promis
     page_token = page.next_page_token;
     if (page_token === undefined) return numbers.slice(1);
   }
+}
+
+/** Rejected rows are texts, in which no cell is known: those of a dataset with such a column that say the value are told. */
+async function rejectedOf(manifest: DatasetManifest, call: Call): Promise<ErasureReport> {
+  const { name } = manifest;
+  if (call.subject.cells.length === 0 || !name.endsWith(rejectsSuffix)) return reportOf();
+  const { columns = [] } = (await manifestOf(name.slice(0, -rejectsSuffix.length), call)) ?? {};
+  const cells = call.subject.cells.filter((cell) => columns.some((column) => isNamed(column.name, cell)));
+  const isOurs = manifest.columns.some((column) => column.name === "text" && column.type === "VARCHAR");
+  if (cells.length === 0 || !isOurs) return reportOf();
+  const count = await countOf(manifest, saysCell(cells), call.reading);
+  const why = `${count} rejected rows have such a value in their text, where it is not known of which column`;
+  const remedy = "look at them, and delete those that are meant, or erase the value as a text";
+  return { removed: [], left: count === 0 ? [] : [{ place: `catalogd/${name}`, why, remedy }] };
 }
 
 /** Names that say whom it is about: no row goes with them. */

@@ -1,6 +1,6 @@
 /** Where a subject is named in datasets: the statements that find it, by the same expression as in every other service. */
 import type { Subject } from "../../../runtime/contract/contract.ts";
-import { cellSql, isNamed } from "../../../runtime/erasure/erasure.ts";
+import { cellSql, isNamed, wordsPattern } from "../../../runtime/erasure/erasure.ts";
 import { ServiceError } from "../../../runtime/errors/errors.ts";
 import { quoteName, quoteText } from "../../../runtime/sql/sql.ts";
 import { askRows, type Reading } from "../changes/changes.ts";
@@ -24,6 +24,10 @@ export const mentions = (
   return found.length === 0 ? "false" : found.join(" OR ");
 };
 
+/** SQL that is true for a rejected row, text as it was written, in which the value of such a cell stands. */
+export const saysCell = (cells: Subject["cells"]): string =>
+  cells.map((cell) => `regexp_matches(nfc_normalize("text"), ${quoteText(wordsPattern(cell))})`).join(" OR ");
+
 const named = (columns: readonly { name: string }[], pattern: string): string => {
   const texts = columns.map(({ name }) => `CAST(${quoteName(name)} AS VARCHAR)`);
   const row = `concat_ws(${[betweenValues, ...texts].join(", ")})`;
@@ -38,6 +42,12 @@ const notRead = new Set(["corrupt", "unsupported_table", "unprocessable"]);
 export const isNotRead = (cause: unknown): cause is ServiceError =>
   cause instanceof ServiceError && notRead.has(cause.type);
 
+/** Rows of this version of which the condition is true. */
+export async function countOf(manifest: DatasetManifest, where: string, reading: Reading): Promise<number> {
+  const [row] = await askRows(reading, `SELECT count(*) AS n FROM ${versionOf(manifest)} WHERE ${where}`);
+  return Number(row?.n);
+}
+
 /** Rows of this version that name the subject; why, for a version that cannot be read. */
 export async function rowsOf(
   manifest: DatasetManifest,
@@ -45,10 +55,8 @@ export async function rowsOf(
   reading: Reading,
 ): Promise<number | string> {
   if (manifest.row_count === 0 && manifest.metadata_location === undefined) return 0;
-  const sql = `SELECT count(*) AS n FROM ${versionOf(manifest)} WHERE ${mentions(manifest, subject)}`;
   try {
-    const [row] = await askRows(reading, sql);
-    return Number(row?.n);
+    return await countOf(manifest, mentions(manifest, subject), reading);
   } catch (cause) {
     if (isNotRead(cause)) return cause.message;
     throw cause;

@@ -88,7 +88,7 @@ runCases(
     ),
     refused(
       "a token of somebody's",
-      at("GET", "/documents?corpus=known&page_token="),
+      at("GET", "/documents?corpus=known&page_token=garbage"),
       "invalid_field",
       "page_token",
     ),

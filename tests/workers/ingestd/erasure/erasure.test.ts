@@ -171,6 +171,16 @@ test("rows by a cell, of datasets, earlier versions and open tables; what only s
   expect(await erase(subject)).toEqual({ removed: [], left: [] });
 });
 
+test("rejected rows that say the value of a cell are told: they are texts, and have none", async () => {
+  await stack.append("badged", "badge,n\n4711,1\n4711,x\n47110,y\n", "&on_error=reject&types=n:BIGINT");
+  const report = await erase({ column: "badge", equals: 4711 });
+  expect(report).toMatchObject({
+    removed: [{ place: "catalogd/badged", what: "rows", count: 1 }, { what: "earlier versions" }],
+    left: [{ place: "catalogd/badged__rejects", why: expect.stringContaining("1 rejected rows") }],
+  });
+  expect(JSON.stringify(report)).not.toContain("4711");
+});
+
 test("a table that is not read here is named, and the others are erased", async () => {
   await stack.tables.make("equal");
   await three("open.equal");
