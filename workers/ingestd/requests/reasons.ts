@@ -42,11 +42,11 @@ export async function reasonsOf(
     const rows = await session.run(
       `SELECT ${line}, ${cells.join(", ")} FROM ${relation} LIMIT ${Math.ceil(reasonValues / cells.length)}`,
     );
-    for (const [index, { cell }] of alike.entries())
-      for (const row of rows) {
-        const text = Object.values(row)[index + 1];
-        if (text !== null) texts.get(cell)?.push(seenOf({ line: row.line, text }));
-      }
+    // By rows: of a row with a column of its own for each value, all are taken out at once.
+    const seenOfAlike = cells.map((cell) => texts.get(cell) ?? []);
+    for (const row of rows)
+      for (const [index, text] of Object.values(row).slice(1).entries())
+        if (text !== null) seenOfAlike[index]?.push(seenOf({ line: row.line, text }));
   }
   return ({ cell, forced, among, notation }, type) => {
     if (positions === undefined) return "as in the file";

@@ -147,12 +147,31 @@ export async function nearlyTypedWarnings(
   if (columns.length === 0) return [];
   const near = await nearlyTyped(session, columns, sample);
   const warnings: string[] = [];
-  for (const { column, kind, formats } of near.slice(0, columnsMax)) {
+  for (const { column, kind, formats } of await withoutIdentifiers(
+    session,
+    near.slice(0, columnsMax),
+    texts,
+  )) {
     const found = await lookAt(session, texts, texts.cellOf(column), kind);
     if (found !== undefined) warnings.push(await inWords(column, formats, found, texts));
   }
   const more = near.length - columnsMax;
   return more > 0 ? [...warnings, `${more} more columns of text are nearly of a type`] : warnings;
+}
+
+/** Those whose numbers are no identifiers, such as 007, which are rightly text: all columns in one look through the rows. */
+async function withoutIdentifiers<Near extends { column: Column; kind: Kind }>(
+  session: Session,
+  near: readonly Near[],
+  { relation, cellOf }: Texts,
+): Promise<Near[]> {
+  const checks = near.flatMap(({ column, kind }, index) =>
+    kind.number
+      ? [`bool_or(regexp_full_match(${cellOf(column)}, ${quoteText(identifierPattern)})) AS i${index}`]
+      : [],
+  );
+  const [row] = checks.length > 0 ? await session.run(`SELECT ${checks.join(", ")} FROM ${relation}`) : [];
+  return near.filter((_, index) => row?.[`i${index}`] !== true);
 }
 
 /** What a column of text is, over all rows. */
@@ -184,14 +203,11 @@ async function lookAt(
   const [row] = await session.run(
     `SELECT count(${cell}) AS filled, count(*) FILTER (${kind.holds(cell)}) AS of_kind,
       count(*) FILTER (${isNullWord(cell)}) AS words,
-      count(*) FILTER (regexp_full_match(${cell}, ${quoteText(identifierPattern)})) AS identifiers,
       ${misfits.map((misfit, index) => `count(*) FILTER (${misfit}) AS misfits${index}`).join(", ")}
     FROM ${relation}`,
   );
   const counts = misfits.map((_, index) => Number(row?.[`misfits${index}`]));
   const inTheWay = Math.min(...counts);
-  // Texts such as 007 are identifiers, and rightly text.
-  if (kind.number && Number(row?.identifiers) > 0) return undefined;
   const form = forms[counts.indexOf(inTheWay)] ?? type;
   const rows = `(SELECT ${place} AS place, ${cell} AS text FROM ${relation})`;
   const [first] = await session.run(

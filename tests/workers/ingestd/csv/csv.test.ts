@@ -310,12 +310,12 @@ describe("a CSV with", () => {
     expect(await stack.cells(sent.answer.manifest)).toEqual(one.cells);
   });
 
-  test("a field of a megabyte and 4,000 columns", async () => {
+  test("a field of a megabyte and 1,500 columns", async () => {
     const long = "x".repeat(1_000_000);
     const field = await outcome(`a,b\n"${long}\n",2\n`);
     expect(field.cells).toEqual([[`${long}\n`, "2"]]);
-    const header = Array.from({ length: 4000 }, (_, index) => `c${index}`).join(",");
-    const row = (at: number) => Array.from({ length: 4000 }, (_, index) => String(index * at)).join(",");
+    const header = Array.from({ length: 1500 }, (_, index) => `c${index}`).join(",");
+    const row = (at: number) => Array.from({ length: 1500 }, (_, index) => String(index * at)).join(",");
     const wide = await outcome(`${header}\n${row(1)}\n${row(2)}\n`);
     expect(wide.cells).toEqual([1, 2].map((at) => row(at).split(",")));
     expect(new Set(Object.values(wide.types))).toEqual(new Set(["BIGINT"]));

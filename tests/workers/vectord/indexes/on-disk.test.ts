@@ -94,7 +94,7 @@ describe("rows on disk", () => {
     await stack.post(`/index/${name}/compact`);
     await expectAsInMemory(name);
     expect(filesOfRows().length).toBe(before);
-    expect(filesOfRows().at(-1)).toContain(`/${name}/`);
+    expect(filesOfRows().filter((path) => path.includes(`/${name}/`))).not.toBeEmpty();
     const after = (await stack.get(`/index/${name}`)).body;
     // Nothing of a vector but its code, its links and a checksum.
     expect(after.vector_bytes).toBeLessThan(dimension * 4 + 250);
