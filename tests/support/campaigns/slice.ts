@@ -5,8 +5,22 @@ import { join } from "node:path";
 /** Runs one of tests/campaigns/, as `kills/vectors.ts`: it must find nothing wrong. Gives the line it prints. */
 // biome-ignore lint/suspicious/noExplicitAny: each campaign counts what is its own.
 export async function slice(campaign: string, ...words: string[]): Promise<any> {
+  return sliceWith({}, campaign, ...words);
+}
+
+/** The same with more of an environment. */
+export async function sliceWith(
+  env: Record<string, string>,
+  campaign: string,
+  ...words: string[]
+  // biome-ignore lint/suspicious/noExplicitAny: as above.
+): Promise<any> {
   const program = join(import.meta.dir, "../../campaigns", campaign);
-  const run = Bun.spawn([process.execPath, program, ...words], { stdout: "pipe", stderr: "pipe" });
+  const run = Bun.spawn([process.execPath, program, ...words], {
+    env: { ...process.env, ...env },
+    stdout: "pipe",
+    stderr: "pipe",
+  });
   const [printed, logged, code] = await Promise.all([
     new Response(run.stdout).text(),
     new Response(run.stderr).text(),

@@ -37,6 +37,12 @@ const openTimeoutMs = 60_000;
 
 const here = globalThis as { lakehouseTestS3?: Map<S3Name, Promise<TestS3>> };
 
+/** The server of a process that runs campaigns may be that of the test which runs it: where it is, by this variable. */
+const variableOf = (name: S3Name): string => `LAKEHOUSE_TEST_S3_${name.toUpperCase()}`;
+/** What tells a campaign's process where these servers are. */
+export const envOfS3 = (...servers: readonly TestS3[]): Record<string, string> =>
+  Object.fromEntries(servers.map(({ name, endpoint }) => [variableOf(name), endpoint]));
+
 /** The server of this process, started at the first call; once more if that fails, as when a port was just taken. Rejects, saying why, when it cannot be had. */
 export function testS3(name: S3Name): Promise<TestS3> {
   here.lakehouseTestS3 ??= new Map();
@@ -67,6 +73,8 @@ export async function testS3Servers(names: readonly S3Name[] = s3Names): Promise
 }
 
 async function start(name: S3Name): Promise<TestS3> {
+  const lent = process.env[variableOf(name)];
+  if (lent !== undefined) return describeServer(name, lent, async () => {});
   const running = await makes[name](keys);
   const stop = async () => {
     here.lakehouseTestS3?.delete(name);

@@ -41,13 +41,14 @@ describe.each(await testS3Servers(["seaweedfs"]))("a backup of a product on $nam
       cwd: home.path,
       env,
     });
-  const check = async (dataDir: string, env: Record<string, string>) => {
+  /** Starts it over what was restored, which must be what was acknowledged. */
+  const startChecked = async (dataDir: string, env: Record<string, string>) => {
     const again = await startProduct({ dataDir: join(home.path, dataDir), env });
     expect(await writing.expected(before).faults(again.url)).toEqual([]);
     const answer = await fetch(`${again.url}/v1/storage/get/large.bin`);
     expect(answer.headers.get("content-type")).toBe("image/png");
     expect(Buffer.compare(await answer.bytes(), large)).toBe(0);
-    await again.end("SIGKILL");
+    return again;
   };
 
   beforeAll(async () => {
@@ -85,17 +86,16 @@ describe.each(await testS3Servers(["seaweedfs"]))("a backup of a product on $nam
       expect(refused.err).toContain("is bucket 'primary' of another store");
       expect(refused.err).toContain("empty it wholly");
     }
-    await check("there", env);
+    await (await startChecked("there", env)).end("SIGKILL");
   });
 
   test("goes back onto a disk", async () => {
     const ran = await restore("local/data", {});
     if (ran.code !== 0) throw new Error(ran.err);
-    await check("local", {});
+    product = await startChecked("local", {});
   });
 
   test("goes from there to the server again, and its datasets are known by the same etags", async () => {
-    product = await startProduct({ dataDir: join(home.path, "local") });
     const { damaged, copied_bytes } = await backup();
     expect(damaged).toEqual([]);
     expect(copied_bytes).toBeLessThan(large.length);
@@ -103,6 +103,6 @@ describe.each(await testS3Servers(["seaweedfs"]))("a backup of a product on $nam
     const env = await envOn();
     const ran = await restore("again/data", env);
     if (ran.code !== 0) throw new Error(ran.err);
-    await check("again", env);
+    await (await startChecked("again", env)).end("SIGKILL");
   });
 });

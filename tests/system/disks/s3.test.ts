@@ -5,10 +5,10 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { smokes } from "../../../scripts/smoke/all.ts";
 import { runSmoke } from "../../../scripts/smoke-product/stage.ts";
-import { slice } from "../../support/campaigns/slice.ts";
+import { sliceWith } from "../../support/campaigns/slice.ts";
 import { ingest, type Product, sql, startProduct } from "../../support/product/product.ts";
 import { bucketFlags, flagsOnS3 } from "../../support/s3/lake.ts";
-import { testS3Servers } from "../../support/s3/server.ts";
+import { envOfS3, testS3Servers } from "../../support/s3/server.ts";
 import { temporaryDirectory } from "../../support/stacks/in-process.ts";
 
 const servers = await testS3Servers();
@@ -33,7 +33,7 @@ describe.each(servers)("the product on $name", (s3) => {
 
   test(`${campaign} survive SIGKILL at a random instant`, async () => {
     const words = ["--count=1", "--seed=3", `--s3=${s3.name}`];
-    const { cycles, acknowledged } = await slice(`kills/${campaign}.ts`, ...words);
+    const { cycles, acknowledged } = await sliceWith(envOfS3(s3), `kills/${campaign}.ts`, ...words);
     expect(cycles).toBe(1);
     expect(acknowledged).toBeGreaterThan(0);
   });
@@ -46,7 +46,8 @@ describe.skipIf(!first || !second)("buckets in several places", () => {
   beforeAll(async () => {
     if (!first || !second) return;
     const flags = await bucketFlags(home.path, { primary: first, archive: second, cold: "local" });
-    product = await startProduct({ dataDir: home.path, flags });
+    const only = "--only=gateway,storaged,catalogd,ingestd,queryd";
+    product = await startProduct({ dataDir: home.path, flags: [...flags, only] });
   });
   afterAll(async () => {
     await product?.end();
