@@ -152,6 +152,10 @@ export const settings = {
       [],
       "hosts that an ingest may fetch a file from by url=, as files.example.com or 10.0.0.7:8080",
     ),
+    sources: tables(
+      {},
+      'one table a PostgreSQL database whose tables may be loaded by source=: [ingestd.sources.<name>] url = "postgres://user@host/database?sslmode=verify-full" without a password, timeout_ms; its password is the secret [providers.<name>] api_key or <NAME>_API_KEY. Give it a user that may read alone',
+    ),
     watch: tables(
       {},
       'one table a place whose files are taken as they appear, each once: [ingestd.watch.<name>] from = "/srv/incoming" or "s3://bucket/prefix", files = "*.csv", dataset (the name unless given), mode = "append" or "replace", and parameters of POST /v1/ingest',

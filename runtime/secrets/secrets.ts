@@ -121,3 +121,17 @@ function readKeyPair(path: string, bucket: string, table: unknown): KeyPair {
   const keys: KeyPair = { accessKeyId: id, secretAccessKey: secret };
   return typeof session === "string" ? { ...keys, sessionToken: session } : keys;
 }
+
+/** Settings are shown to those who may read them; secrets are not. */
+export function refusePassword(url: string, place: string, name: string): void {
+  let password = "";
+  try {
+    ({ password } = new URL(url));
+  } catch {
+    throw new Error(`${place} url: expected a URL`);
+  }
+  if (password !== "")
+    throw new Error(
+      `${place} url: it holds a password: put that into the secrets file as [providers.${name}] api_key`,
+    );
+}

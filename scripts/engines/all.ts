@@ -4,6 +4,7 @@ import { pyicebergTests, rck } from "../engine-kits/engine-kits.ts";
 import { fetchJars, findJava } from "../java/java.ts";
 import { findings, interpreter, type Python, told } from "../python/python.ts";
 import { expectEqual, expectTrue, lakeAt, type Smoke } from "../smoke-product/smoke-product.ts";
+import { postgresSource } from "./postgres-source.ts";
 import { type Expected, makeTables } from "./tables.ts";
 import { trino } from "./trino.ts";
 import { vectorEngines } from "./vectors.ts";
@@ -170,6 +171,7 @@ export const heavy: Record<string, Smoke> = {
   "pyiceberg-rows": rowChanges,
   rck,
   "pyiceberg-tests": pyicebergTests,
+  "postgres-source": postgresSource,
   ...vectorEngines,
 };
 

@@ -11,6 +11,8 @@ export interface VectorServer {
   env: (engine: string) => Record<string, string>;
   /** What must never be shown. */
   secret?: string;
+  /** Of PostgreSQL: its address and user. */
+  url?: string;
   start: () => Promise<void>;
   kill: () => Promise<void>;
   freeze: () => void;
@@ -79,8 +81,9 @@ export async function startPgvector(): Promise<VectorServer> {
   const made = await run([...asNobody, join(bin, "initdb"), ...words], { timeoutMs: 120_000 });
   if (made.code !== 0) throw new Error(`initdb: ${made.err.slice(-1000)}`);
   const isReady = [join(bin, "pg_isready"), "-q", "-h", "127.0.0.1", "-p", String(port)] as const;
+  const url = `postgres://lake@127.0.0.1:${port}/postgres`;
   return diskServer({
-    ...{ home, data, log },
+    ...{ home, data, log, url },
     secret: password,
     command: [...asNobody, join(bin, "postgres"), "-D", data, "-p", String(port), "-k", data],
     isUp: async () => (await run(isReady, { timeoutMs: 5000 })).code === 0,
@@ -91,14 +94,14 @@ export async function startPgvector(): Promise<VectorServer> {
     },
     env: (engine) => ({
       LH_VECTORD_ENGINES: tableOf(engine, {
-        ...{ kind: "pgvector", url: `postgres://lake@127.0.0.1:${port}/postgres`, timeout_ms: 3000 },
+        ...{ kind: "pgvector", url, timeout_ms: 3000 },
       }),
       [`${engine.toUpperCase()}_API_KEY`]: password,
     }),
   });
 }
 
-interface DiskServer extends Pick<VectorServer, "env" | "secret"> {
+interface DiskServer extends Pick<VectorServer, "env" | "secret" | "url"> {
   /** Removed at the end. */
   home: string;
   /** Its working directory, and all that it keeps. */

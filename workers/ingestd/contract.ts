@@ -48,7 +48,7 @@ const ingesting = {
   ),
   on_error: t.Optional(t.Union([t.Literal("fail"), t.Literal("reject")])),
   max_rejects: t.Optional(t.Integer({ minimum: 0 })),
-  ...{ ...timeout, ...reading, ...schemas.fromUrl },
+  ...{ ...timeout, ...reading, ...schemas.fromUrl, ...schemas.fromSource },
 };
 
 export const Ingested = closed({

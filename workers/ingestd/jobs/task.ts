@@ -9,6 +9,7 @@ import type { Matrixd } from "../../matrixd/contract.ts";
 import type { Queryd } from "../../queryd/contract.ts";
 import type { Storaged } from "../../storaged/contract.ts";
 import type { Ingested, ingestd } from "../contract.ts";
+import type { Sources } from "../databases/databases.ts";
 import type { Engines } from "../engine/engine.ts";
 import type { Extraction } from "../extraction/extraction.ts";
 import type { FileContext } from "../tables/tables.ts";
@@ -25,6 +26,8 @@ export interface IngestParts {
   engines: Engines;
   /** Reads files of strangers in processes of their own. */
   extraction: Extraction;
+  /** Databases of others. */
+  sources: Sources;
   jobs: Jobs;
   limiter: Limiter;
   /** Holds one directory per ingest under way. */

@@ -20,9 +20,9 @@ import {
 } from "../jobs/jobs.ts";
 import { checkRejectsName, refuseOpenRejects } from "../loading/loading.ts";
 import { openPublication, type Publication } from "../publishing/publishing.ts";
-import { fetchFile, openUploads } from "../receiving/receiving.ts";
-import { storeFiles } from "../sources/sources.ts";
 import { createScratch, type FileContext, type OwnScratch, type Stored } from "../tables/tables.ts";
+import { fetchedFile, storeBody } from "./bodies.ts";
+import { storeTable } from "./from-source.ts";
 import { readingOf } from "./parameters.ts";
 
 /** What a request brings, stored to be read. */
@@ -49,7 +49,7 @@ export async function ingest(
 ): Promise<Response> {
   const receive: Receive = async (task, ...given) => {
     // Of a file that is fetched the client has nothing to send.
-    if (input.url !== undefined) onReceived(task.job.id);
+    if (input.url !== undefined || input.source !== undefined) onReceived(task.job.id);
     const received = await receiveFile(task, ...given);
     onReceived(task.job.id);
     return received;
@@ -123,7 +123,9 @@ function reportedError(error: unknown, job: RunningJob): unknown {
   });
 }
 
-function checkName({ name, on_error: onError, mode, key, evolve }: IngestInput): void {
+function checkName({ name, on_error: onError, mode, key, evolve, source, query }: IngestInput): void {
+  if (query !== undefined && source === undefined)
+    throw invalidField("query", "no meaning without source, the database that is asked; leave it out");
   if (mode === "upsert" && (key === undefined || key.length === 0))
     throw invalidField("key", "expected with mode=upsert the column by which rows are the same, or several");
   if (mode !== "upsert" && key !== undefined)
@@ -212,63 +214,24 @@ async function received(
   );
 }
 
-/** The file that the request says the place of, where it does. */
-export async function fetchedFile(
-  url: string | undefined,
-  { body }: HttpRequest,
-  { config, clock, peers, signal }: Pick<IngestDeps, "config" | "clock" | "peers"> & { signal: AbortSignal },
-): Promise<Awaited<ReturnType<typeof fetchFile>> | undefined> {
-  if (url === undefined) return undefined;
-  for await (const piece of body ?? [])
-    if (piece.length > 0)
-      throw invalidField("url", "no meaning with a body: send the file, or say where it is");
-  const { url_hosts: hosts, idle_timeout_ms: headTimeoutMs } = config.ingestd;
-  return fetchFile(url, { hosts, storaged: peers.storaged, clock, headTimeoutMs, signal });
-}
-
-/** Stores what the body brings, or what the request says the place of: files, and archives of them. */
+/** Stores what the body brings, or what the request says the place of: files, archives of them, or rows of a database. */
 const receiveFile: Receive = async (task, { request: sent, idempotencyKey }, parts) => {
   const { input, job } = task;
   const hash = new Bun.CryptoHasher("sha256");
-  const fetched = await fetchedFile(input.url, sent, { ...parts.deps, signal: job.signal });
-  const { files, ...received } = await storeBody(task, parts, {
+  const onFile = (bytes: Uint8Array) => void hash.update(bytes);
+  const isTable = input.source !== undefined;
+  const fetched = isTable
+    ? undefined
+    : await fetchedFile(input.url, sent, { ...parts.deps, signal: job.signal });
+  const body = {
     request: fetched?.request ?? sent,
     filename: fetched?.filename,
-    ...(idempotencyKey !== undefined && { onFile: (bytes: Uint8Array) => void hash.update(bytes) }),
-  });
+    ...(idempotencyKey !== undefined && { onFile }),
+  };
+  const { files, ...received } = await (isTable ? storeTable : storeBody)(task, parts, body);
   if (files.length > 1) hash.update(JSON.stringify(files));
   return {
     ...received,
     fingerprint: () => hash.update(JSON.stringify(Object.entries(input).sort())).digest("hex"),
   };
 };
-
-interface Body {
-  request: HttpRequest;
-  filename: string | undefined;
-  /** Given the bytes of the files as they were sent. */
-  onFile?: (bytes: Uint8Array) => void;
-}
-
-/** Stores the files that the request brings, as the rows of one dataset. */
-export async function storeBody(
-  { input, fileContext, job, deadline }: Task,
-  { deps: { config, clock }, extraction }: IngestParts,
-  { request, filename: called, onFile }: Body,
-): Promise<Pick<Received, "stored" | "filename" | "warnings"> & { files: readonly string[] }> {
-  const bytesMax = config.ingestd.max_ingest_bytes;
-  const uploads = openUploads(request, {
-    bytesMax,
-    idleTimeoutMs: config.ingestd.idle_timeout_ms,
-    signal: job.signal,
-    clock,
-    onBytes: job.received,
-    deadline,
-    ...(onFile && { onFile }),
-    ...(called !== undefined && { filename: called }),
-  });
-  const place = { asked: input, context: fileContext, extraction, bytesMax, deadline };
-  const { stored, filename, files, warnings } = await storeFiles(uploads, place);
-  deadline.phase("reading the file");
-  return { stored, filename, files, warnings };
-}

@@ -23,7 +23,7 @@ import {
   type Table,
 } from "../tables/tables.ts";
 import { finalType, inferFromAll, textWarnings } from "../typing/typing.ts";
-import { fetchedFile } from "./ingest.ts";
+import { fetchedFile } from "./bodies.ts";
 import { readingOf } from "./parameters.ts";
 import { reasonsOf } from "./reasons.ts";
 

@@ -10,7 +10,9 @@ const whereRowsAre = {
         "A JSON Pointer (RFC 6901) to the array in a JSON document whose items are the rows, as /data/items; empty for the document itself.",
     }),
   ),
-  table: t.Optional(t.String({ minLength: 1, maxLength: 1024, description: "The table of a SQLite file." })),
+  table: t.Optional(
+    t.String({ minLength: 1, maxLength: 1024, description: "The table of a SQLite file, or of `source`." }),
+  ),
   sheet: t.Optional(
     t.String({
       minLength: 1,

@@ -201,6 +201,25 @@ export const fromUrl = {
   ),
 };
 
+/** A database that rows are read from, in the place of a body. */
+export const fromSource = {
+  source: t.Optional(
+    t.String({
+      minLength: 1,
+      maxLength: 64,
+      description:
+        "A PostgreSQL database of [ingestd.sources.<name>] that the rows are read from, where no file is sent: its `table`, as schema.table, or a `query`.",
+    }),
+  ),
+  query: t.Optional(
+    t.String({
+      minLength: 1,
+      maxLength: 65_536,
+      description: "With `source`: one SELECT in the SQL of the database.",
+    }),
+  ),
+};
+
 /** A place whose files are taken as they appear. */
 export const Watched = closed({
   name: t.String(),

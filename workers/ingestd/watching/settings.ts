@@ -14,6 +14,8 @@ const {
   url: _url,
   key: _key,
   mode: _mode,
+  source: _source,
+  query: _query,
   ...parameters
 } = ingestd.endpoints.ingest.query.properties;
 const WatchTable = closed({

@@ -1,6 +1,7 @@
 /** PostgreSQL with pgvector, by Bun's own client: a schema a namespace, a table an index. The only file that speaks SQL to it. */
-import { SQL } from "bun";
+import type { SQL } from "bun";
 import pMap from "p-map";
+import { connectPostgres } from "../../../runtime/postgres/postgres.ts";
 import {
   type Applied,
   type Collection,
@@ -70,22 +71,8 @@ export function pgvector(settings: SettingsOf<"pgvector">): Driver {
   };
 }
 
-function connectTo({ url, key, timeoutMs }: SettingsOf<"pgvector">): SQL {
-  const at = new URL(url);
-  const [socket, mode] = [at.searchParams.get("host"), at.searchParams.get("sslmode") ?? ""];
-  const port = at.port || "5432";
-  return new SQL({
-    adapter: "postgres",
-    ...(socket ? { path: `${socket}/.s.PGSQL.${port}` } : { hostname: at.hostname, port: Number(port) }),
-    username: decodeURIComponent(at.username) || "postgres",
-    database: decodeURIComponent(at.pathname.slice(1)) || "postgres",
-    ...(key !== undefined && { password: key }),
-    ...(["require", "verify-full"].includes(mode) && { tls: { rejectUnauthorized: mode === "verify-full" } }),
-    max: connections,
-    connectionTimeout: Math.max(1, Math.ceil(timeoutMs / 1000)),
-    connection: { application_name: "lakehouse" },
-  });
-}
+const connectTo = ({ url, key, timeoutMs }: SettingsOf<"pgvector">): SQL =>
+  connectPostgres({ url, password: key, connections, timeoutMs });
 
 type Asked = Pick<SQL, "unsafe">;
 

@@ -3,7 +3,7 @@ import type { Static, TObject } from "@sinclair/typebox";
 import type { Config } from "../../../runtime/config/config.ts";
 import { checkTable, closed, t } from "../../../runtime/contract/contract.ts";
 import { fail, type ServiceError, suggestionsFor } from "../../../runtime/errors/errors.ts";
-import type { Secrets } from "../../../runtime/secrets/secrets.ts";
+import { refusePassword, type Secrets } from "../../../runtime/secrets/secrets.ts";
 
 const common = {
   /** What all of this store has there begins with it; two stores need two. */
@@ -72,20 +72,6 @@ function kindOf(kind: unknown, place: string): Kind {
   const known = Object.keys(tables);
   if (typeof kind === "string" && known.includes(kind)) return kind as Kind;
   throw new Error(`${place} kind: expected ${known.join(" or ")}, got ${JSON.stringify(kind) ?? "nothing"}`);
-}
-
-/** Settings are shown to those who may read them; secrets are not. */
-function refusePassword(url: string, place: string, name: string): void {
-  let password = "";
-  try {
-    ({ password } = new URL(url));
-  } catch {
-    throw new Error(`${place} url: expected a URL`);
-  }
-  if (password !== "")
-    throw new Error(
-      `${place} url: it holds a password: put that into the secrets file as [providers.${name}] api_key`,
-    );
 }
 
 export function unknownEngine(name: string, known: readonly string[]): ServiceError {

@@ -1,5 +1,8 @@
 /** Files that are fetched: from hosts and buckets that the operator named, and from nowhere else. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { typeOf } from "../../../../workers/ingestd/databases/columns.ts";
+import { readSources } from "../../../../workers/ingestd/databases/settings.ts";
+import { configWith } from "../../../support/stacks/in-process.ts";
 import { type IngestStack, startIngestStack } from "../../../support/stacks/ingestd.ts";
 
 let stack: IngestStack;
@@ -29,7 +32,8 @@ const files = Bun.serve({
 const at = `http://127.0.0.1:${files.port}`;
 beforeAll(async () => {
   const url_hosts = [`127.0.0.1:${files.port}`, `localhost:${files.port}`, "127.0.0.1:1"];
-  stack = await startIngestStack({ url_hosts, max_ingest_bytes: 50_000 });
+  const sources = { away: { url: "postgres://reader@127.0.0.1:1/hr" } };
+  stack = await startIngestStack({ url_hosts, max_ingest_bytes: 50_000, sources });
 });
 afterAll(async () => {
   await stack.stop();
@@ -87,4 +91,47 @@ describe("what is not fetched", () => {
     const { status, error } = await load(`${at}/people.csv`, "id\n1\n");
     expect([status, error.message]).toEqual([400, expect.stringContaining("no meaning with a body")]);
   });
+});
+
+/** What PostgreSQL itself answers is tried by `bun run engines postgres-source`. */
+describe("rows of a database that are not read", () => {
+  test.each([
+    ["source=awai&table=hr.jobs", 400, "did you mean 'away'?"],
+    ["source=away", 400, "table: expected with source"],
+    ["source=away&table=hr.jobs&query=SELECT 1", 400, "not both"],
+    ["source=away&table=hr.jobs&delimiter=;", 400, "delimiter: no meaning with source"],
+    ["source=away&table=hr.jobs&url=http://x/y", 400, "url: no meaning with source"],
+    ["query=SELECT 1", 400, "query: no meaning without source"],
+    ["source=away&table=hr.jobs", 503, "source 'away' does not answer"],
+  ])("%s: %i", async (query, status, says) => {
+    const { status: given, error } = await stack.post(`/ingest?name=fetched_${loads++}&${query}`, "");
+    expect([given, error.message]).toEqual([status, expect.stringContaining(says)]);
+    expect(error.message).not.toContain("127.0.0.1");
+  });
+  test("a body beside it", async () => {
+    const { status, error } = await stack.post("/ingest?name=x&source=away&table=a.b", "id\n1\n");
+    expect([status, error.message]).toEqual([400, expect.stringContaining("no meaning with a body")]);
+  });
+  test.each([
+    [{ hr: { url: "mysql://a@b/c" } }, "[ingestd.sources.hr] url"],
+    [{ hr: { url: "postgres://a:secret@b/c" } }, "it holds a password"],
+    [{ Hr: { url: "postgres://a@b/c" } }, "expected a name"],
+    [{ hr: { url: "postgres://a@b/c", table: "t" } }, "unknown field 'table'"],
+  ])("settings that are wrong: %j", (sources, says) => {
+    const read = () => readSources(configWith({ ingestd: { sources } }), { provider: () => undefined });
+    expect(read).toThrow(says);
+    expect(read).not.toThrow("secret@");
+  });
+  test.each([
+    ["integer", "INTEGER"],
+    ["numeric(10,2)", "DECIMAL(10,2)"],
+    ["numeric(40,2)", undefined],
+    ["numeric", undefined],
+    ["numeric[]", "VARCHAR"],
+    ["timestamp(3) without time zone", "TIMESTAMP"],
+    ["timestamp with time zone", "TIMESTAMPTZ"],
+    ["time with time zone", "VARCHAR"],
+    ["bytea", "VARCHAR"],
+    ["constructor", "VARCHAR"],
+  ])("%s is %s", (type, expected) => expect(typeOf(type)).toBe(expected));
 });
