@@ -195,8 +195,9 @@ export const storaged = contract("storaged", {
   }),
   locate: internal({
     reads: true,
-    summary: "Where to read the object in place; verifies that it is whole.",
-    body: closed({ bucket, key }),
+    summary:
+      "Where to read the object in place; verifies that it is whole, unless the caller checks every byte of it: `verify` false.",
+    body: closed({ bucket, key, verify: t.Optional(t.Boolean()) }),
     reply: Location,
   }),
   place: internal({

@@ -184,7 +184,7 @@ function objectVerbs({ on }: Parts): ObjectVerbs {
     head: (where, context) =>
       on("head", about(where, context), (bucket, key) => bucket.head(key, context.signal)),
     locate: (where, context) =>
-      on("locate", about(where, context), (bucket, key) => bucket.locate(key, context.signal)),
+      on("locate", about(where, context), (bucket, key) => bucket.locate(key, context.signal, where.verify)),
   };
 }
 

@@ -7,11 +7,14 @@ interface Held {
   vectors: Map<string, Float32Array>;
 }
 
+/** Rows that it builds a graph of. */
+export const graphFrom = 150;
+
 export function memoryEngine(items = 100) {
   const collections = new Map<string, Held>();
   let owner: string | undefined;
   let down: string | undefined;
-  const calls = { reset: 0, searched: 0, written: 0 };
+  const calls = { reset: 0, searched: 0, written: 0, built: [] as number[] };
   /** Called before a search answers. */
   let pause = async () => {};
   const there = (index: string): Held => {
@@ -42,7 +45,12 @@ export function memoryEngine(items = 100) {
       for (const id of gone) held.vectors.delete(id);
       if (applied) held.applied = applied;
     },
-    settle: async () => {},
+    graph: {
+      from: graphFrom,
+      build: async ({ index }) => {
+        calls.built.push(there(index).vectors.size);
+      },
+    },
     search: async ({ index, metric }, { queries, k }) => {
       calls.searched += 1;
       const { applied, vectors } = there(index);

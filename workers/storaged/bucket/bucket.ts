@@ -87,7 +87,8 @@ export interface Bucket {
   remove: (key: string, conditions: Conditions, signal: AbortSignal) => Promise<boolean>;
   /** In the order of `compareKeys`, objects and common prefixes together making up a page. */
   list: (query: ListQuery) => Promise<ListPage>;
-  locate: (key: string, signal: AbortSignal) => Promise<Location>;
+  /** Where its bytes are, which are read and compared with their checksum first unless `verify` is false. */
+  locate: (key: string, signal: AbortSignal, verify?: boolean) => Promise<Location>;
   /** Present when callers on this machine can write a file in place of sending a body. */
   staging?: Staging;
   /**

@@ -53,7 +53,7 @@ export async function ownedLocalBucket(options: OwnedLocalBucketOptions): Promis
     notReady: () => presence.reasons(),
     head: (key, signal) => asked((bucket) => bucket.head(key, signal)),
     open: (key, range, signal) => asked((bucket) => bucket.open(key, range, signal)),
-    locate: (key, signal) => asked((bucket) => bucket.locate(key, signal)),
+    locate: (key, signal, verify) => asked((bucket) => bucket.locate(key, signal, verify)),
     receive: async (...body) => upload(await (await confirmed()).receive(...body)),
     remove: async (...object) => (await confirmed()).remove(...object),
     list: async (query) => {

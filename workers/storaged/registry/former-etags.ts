@@ -81,8 +81,8 @@ function renamed(bucket: Bucket, known: Known): Bucket {
       const page = await bucket.list(query);
       return { ...page, objects: page.objects.map(shown) };
     },
-    locate: async (key, signal) => {
-      const location = await bucket.locate(key, signal);
+    locate: async (key, signal, verify) => {
+      const location = await bucket.locate(key, signal, verify);
       return { ...location, info: shown(location.info) };
     },
     ...(hashOf && {

@@ -13,7 +13,7 @@ import {
   writeCheckpoint,
 } from "../lhv1/lhv1.ts";
 import type { Upserts } from "../rows/rows.ts";
-import type { ObjectStore } from "./store.ts";
+import { isFailure, type ObjectStore } from "./store.ts";
 
 /** The live rows at some moment, for a checkpoint: in row order, in pieces of any size. */
 export interface Contents {
@@ -98,13 +98,18 @@ export async function* loadCheckpoint(
   dimension: number,
   checkpoint: Checkpoint,
 ): AsyncGenerator<Upserts> {
-  const { path, source, release } = await store.open(checkpoint.key);
+  // Its own checksums and their chain are compared while it is read: storaged need not read it before.
+  const { path, source, release } = await store.open(checkpoint.key, false);
   try {
     if (source.bytes !== checkpoint.bytes) {
       throw corrupt(checkpoint.key, `it has ${source.bytes} bytes, ${checkpoint.bytes} were written`);
     }
     for await (const { offset, ...upserts } of readCheckpoint(source, { ...checkpoint, dimension }))
       yield { ...upserts, place: { path, offset, rows: upserts.ids.length } };
+  } catch (error) {
+    // storaged looks at it itself, so that it names what is damaged too.
+    if (isFailure(error, "corrupt")) await (await store.open(checkpoint.key)).release();
+    throw error;
   } finally {
     await release();
   }

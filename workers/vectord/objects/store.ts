@@ -30,7 +30,7 @@ interface Draft {
 interface OpenObject {
   path: string;
   source: Source;
-  /** Strong; on local buckets the SHA-256 of the bytes, which were verified. */
+  /** Strong; on local buckets the SHA-256 of the bytes. */
   etag: string;
   /** The path stays, the source is not read any more. */
   close: () => Promise<void>;
@@ -46,8 +46,8 @@ export interface ObjectStore {
   draft: () => Promise<Draft>;
   /** The object, in memory when small. Throws `corrupt` when it is damaged or not there. */
   source: (key: string, bytes: number) => Promise<{ source: Source; release: () => Promise<void> }>;
-  /** The object as a file. Throws `corrupt` when it is damaged or not there. */
-  open: (key: string) => Promise<OpenObject>;
+  /** The object as a file. Throws `corrupt` when it is damaged, which is not looked at where `verify` is false, or not there. */
+  open: (key: string, verify?: boolean) => Promise<OpenObject>;
   /** Copies an object to a new key; its size in bytes. */
   copy: (from: string, to: string) => Promise<number>;
   /** Sizes by key, damaged ones too; in key order. */
@@ -78,7 +78,8 @@ export async function openObjectStore(options: StoreOptions): Promise<ObjectStor
   await rm(options.directory, { recursive: true, force: true });
   await makeDirectory(options.directory);
 
-  const openObject = (key: string) => openFile(options, key).catch(missingIsCorrupt(key));
+  const openObject = (key: string, verify?: boolean) =>
+    openFile(options, key, verify).catch(missingIsCorrupt(key));
   const draft = () => openDraft(options);
 
   return {
@@ -240,8 +241,12 @@ async function put(storaged: Peer<Storaged>, key: string, path: string): Promise
   return size;
 }
 
-async function openFile({ storaged, newId, directory }: StoreOptions, key: string): Promise<OpenObject> {
-  const location = await storaged.verbs.locate({ key }, { timeoutMs: largeTimeoutMs });
+async function openFile(
+  { storaged, newId, directory }: StoreOptions,
+  key: string,
+  verify = true,
+): Promise<OpenObject> {
+  const location = await storaged.verbs.locate({ key, verify }, { timeoutMs: largeTimeoutMs });
   if (location.kind === "local") {
     const handle = await open(location.path, "r").catch(() => undefined);
     if (handle) {

@@ -54,8 +54,8 @@ export interface Driver {
   /** Makes it empty, in place of what there is. */
   reset: (collection: Collection, applied: Applied) => Promise<void>;
   write: (collection: Collection, step: Step) => Promise<void>;
-  /** Called when all is in after a reset, before it is searched: builds what was put off. */
-  settle: (collection: Collection, signal: AbortSignal) => Promise<void>;
+  /** Where it does not grow with the rows: built once all are in and there are so many, unless it is there. Fewer are compared. */
+  graph?: { from: number; build: (collection: Collection, signal: AbortSignal) => Promise<void> };
   /** For each query the ids of its nearest, nearest first, of every part of the collection or an error; and how far it had come. */
   search: (
     collection: Collection,

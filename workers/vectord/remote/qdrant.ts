@@ -52,7 +52,6 @@ export function qdrant(settings: SettingsOf<"qdrant">): Driver {
     applied: async ({ index }) => readApplied(await valueIn(server, server.collectionOf(index))),
     reset: (collection, state) => reset(server, collection, state),
     write: (collection, step) => write(server, collection, step),
-    settle: async () => {},
     search: (collection, query) => search(server, collection, query),
     drop: async (index) => void (await server.send("DELETE", `/collections/${server.collectionOf(index)}`)),
     renew: () => {},

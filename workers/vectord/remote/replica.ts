@@ -10,7 +10,7 @@ import type { Engine, Neighbours, SearchOptions } from "../engine/engine.ts";
 import type { Rows } from "../rows/rows.ts";
 import type { IndexConfig } from "../schemas/schemas.ts";
 import { type Connection, nameOf } from "./connection.ts";
-import type { Applied, Collection, Step } from "./interface.ts";
+import type { Applied, Collection, Driver, Step } from "./interface.ts";
 import { createProgress, judge, type Progress } from "./progress.ts";
 import { asSent, queriesOf, rescored } from "./scoring.ts";
 
@@ -41,10 +41,13 @@ interface State {
   sequence: number;
   segment: number;
   rebuilding: string | undefined;
+  /** Of an engine whose graph does not grow with the rows: it is there, or is being built. */
+  isBuilt: boolean;
+  isBuilding: boolean;
 }
 
 /** A step of filling and what is built after it may take so much longer than a search. */
-const times = { step: 6, settle: 360 };
+const times = { step: 6, graph: 360 };
 
 /** A replica from inside. */
 interface Opened extends ReplicaDeps {
@@ -66,7 +69,15 @@ export function openReplica(config: IndexConfig, incarnation: string, deps: Repl
   const opened: Opened = {
     ...{ ...deps, config, incarnation, progress, writer: deps.newId(), mutex: new Mutex() },
     collection: { index, dimension, metric, connectivity, efConstruction },
-    state: { isChecked: false, isServing: false, sequence: -1, segment: -1, rebuilding: undefined },
+    state: {
+      isChecked: false,
+      isServing: false,
+      sequence: -1,
+      segment: -1,
+      rebuilding: undefined,
+      isBuilt: false,
+      isBuilding: false,
+    },
   };
   const close = connection.whenUp(() => {
     opened.state.isChecked = false;
@@ -151,7 +162,8 @@ async function attach(opened: Opened, signal: AbortSignal): Promise<void> {
       log.warn("an index is filled anew in its engine", {
         ...{ index: config.name, engine: config.engine, reason: verdict.rebuild },
       });
-    Object.assign(state, { isServing: false, sequence: -1, segment: -1, rebuilding: verdict.rebuild });
+    const rebuilding = verdict.rebuild;
+    Object.assign(state, { isServing: false, sequence: -1, segment: -1, rebuilding, isBuilt: false });
     await connection.ask(() => driver.reset(collection, appliedAt(opened, -1)), {
       signal,
       times: times.step,
@@ -168,20 +180,34 @@ async function attach(opened: Opened, signal: AbortSignal): Promise<void> {
 
 /** Brings the engine to where the rows are. */
 async function fill(opened: Opened, rows: Rows, signal: AbortSignal): Promise<void> {
-  const { connection, collection, progress, state } = opened;
+  const { connection, progress, state } = opened;
   if (!state.isChecked) await attach(opened, signal);
   while (await step(opened, rows, signal)) signal.throwIfAborted();
+  const { graph } = connection.driver;
+  if (graph && !state.isBuilt && rows.total() >= graph.from) await buildGraph(opened, graph, signal);
   if (state.isServing) return;
-  await connection.ask((ending) => connection.driver.settle(collection, ending), {
-    signal,
-    times: times.settle,
-  });
   // What was removed while it was filled goes before anything is searched there.
   const { segment, deletes } = progress.upTo(-1, state.sequence) ?? { segment: 0, deletes: [] };
   const gone = [...deletes].filter((id) => rows.find(id) === undefined);
   await write(opened, { ids: [], vectors: [], gone, applied: appliedAt(opened, segment) }, signal);
   Object.assign(state, { isServing: true, segment, rebuilding: undefined });
   await fill(opened, rows, signal);
+}
+
+/** Over rows that are there it takes a fraction of the time that it takes to grow with them. */
+async function buildGraph(
+  { connection, collection, state, config, log }: Opened,
+  { build }: NonNullable<Driver["graph"]>,
+  signal: AbortSignal,
+): Promise<void> {
+  state.isBuilding = true;
+  try {
+    await connection.ask((ending) => build(collection, ending), { signal, times: times.graph });
+    state.isBuilt = true;
+    log.info("the graph of an index is built in its engine", { index: config.name, engine: config.engine });
+  } finally {
+    state.isBuilding = false;
+  }
 }
 
 /** One step; whether there is more. */
@@ -251,11 +277,14 @@ const changed = ({ settings }: Connection, { name }: IndexConfig): ServiceError 
 function problemOf(
   connection: Connection,
   { name }: IndexConfig,
-  { rebuilding, sequence }: State,
+  { rebuilding, sequence, isBuilding }: State,
   rows: Rows,
 ): string | undefined {
   const away = connection.away();
   if (away) return away.message;
+  const place = nameOf(connection.settings);
+  if (isBuilding)
+    return `the graph of index '${name}' is being built in ${place}: its rows are compared until it is`;
   if (rebuilding === undefined) return undefined;
-  return `index '${name}' is being filled anew in ${nameOf(connection.settings)}, ${rows.after(sequence)} of ${rows.total()} rows: ${rebuilding}`;
+  return `index '${name}' is being filled anew in ${place}, ${rows.after(sequence)} of ${rows.total()} rows: ${rebuilding}`;
 }

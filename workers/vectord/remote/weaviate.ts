@@ -54,7 +54,6 @@ export function weaviate(settings: SettingsOf<"weaviate">): Driver {
     applied: async ({ index }) => readApplied(await stateOf(server, index)),
     reset: (collection, applied) => reset(server, collection, applied),
     write: (collection, step) => write(server, collection, step),
-    settle: async () => {},
     search: (collection, query) => search(server, collection, query),
     drop: async (index) => {
       await server.send("DELETE", `/objects/${server.states}/${uuidOf(index)}?${onAll}`);

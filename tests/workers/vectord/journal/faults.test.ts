@@ -1,5 +1,6 @@
 /** Journals when storaged fails, objects are damaged or missing, or a second writer comes. */
 import { describe, expect, test } from "bun:test";
+import { join } from "node:path";
 import {
   add,
   batchOf,
@@ -13,6 +14,7 @@ import {
   perTest,
   reopen,
   rowIds,
+  type StorageVerbs,
 } from "../../../support/vectors/journals.ts";
 
 const start = perTest();
@@ -239,6 +241,34 @@ describe("damage", () => {
     expect(idsOf(found.batches)).toEqual(["1", "3"]);
     expect(found.recovered.problems.join()).toContain("never acknowledged");
   });
+});
+
+test("a start reads a checkpoint once; storaged reads it, and names it, where it is damaged", async () => {
+  const asked: unknown[] = [];
+  const between = (verbs: StorageVerbs): StorageVerbs => ({
+    ...verbs,
+    locate: (input, ...options) => {
+      asked.push(input.verify);
+      return verbs.locate(input, ...options);
+    },
+  });
+  const stack = await start({ between });
+  const journal = await stack.journals.create(configOf("a"));
+  await add(journal, "1");
+  await journal.checkpoint(contentsOf("1"), 1);
+  const found = await reopen(stack, "a", journal);
+  expect([rowIds(found.rows), asked]).toEqual([["1"], [false]]);
+  await found.journal.close();
+  const [key = ""] = (await keysOf(stack)).filter((each) => each.includes("checkpoints"));
+  const path = join(stack.dataDir, "buckets/primary", key);
+  const before = join(stack.dataDir, "before");
+  Bun.spawnSync(["cp", "--preserve=timestamps", path, before]);
+  damage(stack, key);
+  // As a disk damages it: its time says that nobody wrote to the file.
+  Bun.spawnSync(["touch", "--reference", before, path]);
+  await expect(reopen(stack)).rejects.toMatchObject({ type: "corrupt" });
+  expect(asked).toEqual([false, false, true]);
+  expect(stack.storage.running.notReady?.().join()).toContain(key);
 });
 
 describe("a second writer", () => {

@@ -91,6 +91,22 @@ describe("a replica", () => {
     await one.close();
   });
 
+  test("a graph that does not grow with the rows is built when they are there, not over none", async () => {
+    const far = memoryEngine();
+    const one = await open(far);
+    const add = async (from: number, to: number) => {
+      one.apply(Array.from({ length: to - from }, (_, at) => from + at));
+      await one.engine.add(to);
+    };
+    await one.engine.add(0);
+    await add(0, 100);
+    expect([far.calls.built, await idsOf(one, 7, 1)]).toEqual([[], ["i7"]]);
+    await add(100, 350);
+    await add(350, 400);
+    expect([far.calls.built, one.engine.problem()]).toEqual([[350], undefined]);
+    await one.close();
+  });
+
   test("what was removed goes there too, and what was replaced is there once", async () => {
     const far = memoryEngine();
     const one = await open(far, [[[1, 2, 3], []]]);
