@@ -16,6 +16,7 @@ const token = "a-token-of-the-clients";
 /** What the program finds, by its words. */
 const expected: Record<string, unknown> = {
   loaded: ["_2024_jobs", 2],
+  fetched: [2, ["invalid_field", 400], ["invalid_field", 400]],
   rows: [
     ["1", "02134", "12.50", "2024-02-03"],
     ["9007199254740993", "60605", "None", "2024-02-04"],

@@ -2,6 +2,7 @@
 
 import sys
 import tempfile
+import urllib.request
 from pathlib import Path
 
 import pandas
@@ -28,6 +29,11 @@ with tempfile.TemporaryDirectory() as folder:
     path.write_text("id,zip,pay,posted\n1,02134,12.50,2024-02-03\n9007199254740993,60605,,2024-02-04\n")
     loaded = lake.load(path)
 say(loaded=[loaded["manifest"]["name"], loaded["rows_loaded"]])
+put = urllib.request.Request(f"{url}/v1/storage/put/in/box.csv", b"id\n1\n2\n", {"authorization": f"Bearer {token}"}, method="PUT")
+urllib.request.urlopen(put).close()
+say(fetched=[lake.load(None, "fetched", url="s3://primary/in/box.csv")["rows_loaded"],
+             refused(lambda: lake.load(None, "fetched", url="http://127.0.0.1/box.csv")),
+             refused(lambda: lake.load(None, "fetched", source="nobody", table="a.b"))])
 jobs = lake.sql("SELECT * FROM _2024_jobs ORDER BY id")
 say(rows=[[str(value) for value in row.values()] for row in jobs.rows()],
     pandas=[str(jobs.pandas()["id"].iloc[1]), int(jobs.pandas()["pay"].isna().sum())],

@@ -46,9 +46,10 @@ class Lakehouse:
         """
         A file by its path, bytes, an open file, or a table of pandas, Polars or Arrow becomes a dataset; a list of paths one
         dataset of all, or none of them. `options` are those of POST /v1/ingest: mode="append", types="zip:VARCHAR",
-        sheet="Jobs", union_by_name=True, …; with url="https://…" and no data the product fetches the file.
+        sheet="Jobs", union_by_name=True, …; with url="https://…" and no data the product fetches the file, with source="hr",
+        table="public.jobs" it reads the table of a database.
         """
-        if data is None and "url" in options:
+        if data is None and ("url" in options or "source" in options):
             if name is None:
                 raise TypeError("load() needs a name for what it fetches")
             return self._ingest(None, name, idempotency_key, options)
