@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import { workersPieces } from "../sample-data/sample-data.ts";
 import {
   drop,
@@ -66,6 +67,23 @@ export const d6: Smoke = {
       expectEqual(await answer.text(), "n\n7\n");
       expectStatus(await lake.send(`/v1/queries/query_${name}`, { method: "DELETE" }), 200);
       expectStatus(await lake.send(`/v1/catalog/views/${view.name}`, { method: "DELETE" }), 200);
+    });
+    await check("a workbook is a table, and says what it leaves out", async () => {
+      const book = freshName();
+      const file = Bun.file(join(import.meta.dir, "../../tests/fixtures/ingestd/sources/jobs.xlsx"));
+      const answer = await lake.send(`/v1/ingest?name=${book}`, { method: "POST", body: file });
+      expectStatus(answer, 200);
+      const { warnings } = answer.body as { warnings: string[] };
+      expectTrue(
+        warnings.some((warning) => warning.startsWith("error cells")),
+        warnings.join("; "),
+      );
+      const first = await rows(
+        lake,
+        `SELECT id, zip, hired::VARCHAR AS hired FROM ${book} ORDER BY id LIMIT 1`,
+      );
+      expectEqual(first, [{ id: 1, zip: "02134", hired: "2024-01-31" }]);
+      await drop(lake, book);
     });
     await check("five uploads of different names at once all end right", async () => {
       const names = Array.from({ length: 5 }, freshName);
