@@ -7,7 +7,7 @@ import { workersCsv } from "../../../scripts/sample-data/make-workers.ts";
 import { report } from "../../support/campaigns/measure.ts";
 import { ingest, type Product, sql, startProduct } from "../../support/product/product.ts";
 
-const rows = Number(process.env.LAKEHOUSE_ROWS ?? 20_000);
+const rows = Number(process.env.LAKEHOUSE_ROWS ?? 14_000);
 const asked = "forklift operator with OSHA-10 near Chicago";
 /** The same need in other words. */
 const reworded = "near Chicago, a fork lift operator who has his OSHA 10";
