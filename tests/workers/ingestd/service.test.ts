@@ -429,6 +429,7 @@ describe("preview", () => {
     whole_file: boolean;
     bad_rows: number;
     problems: { line: number }[];
+    warnings: string[];
   }
   const look = async (body: BodyInit, query = "") => {
     const { status, answer, error } = await stack.post(`/ingest/preview${query}`, body);
@@ -484,7 +485,10 @@ describe("preview", () => {
       [[...late.slice(1), ["x", ...(late[0]?.slice(1) ?? [])]], ""],
       [lines, "?infer=values"],
     ] as const) {
-      const { columns } = await look(`${[names, ...rows].map((line) => line.join(",")).join("\n")}\n`, query);
+      const { columns, warnings } = await look(
+        `${[names, ...rows].map((line) => line.join(",")).join("\n")}\n`,
+        query,
+      );
       const line = rows === lines ? 2 : rows.length + 1;
       const whyOf = (index: number) =>
         index === 0 && line > 2
@@ -495,6 +499,12 @@ describe("preview", () => {
           ? names.map((_, index) => whyOf(index))
           : names.map(() => "every value is one by infer=values");
       expect(columns.map(({ why }) => why)).toEqual(expected);
+      // The others are identifiers, which the last row alone shows.
+      if (line > 2)
+        expect(warnings).toEqual([
+          expect.stringMatching(/^column 'c0' is text: .* such as 'x' on line/),
+          "50 more columns of text are nearly of a type",
+        ]);
     }
   });
 
