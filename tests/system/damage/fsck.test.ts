@@ -20,10 +20,8 @@ interface Kind {
   path: RegExp;
   /** What the findings must name; the path itself unless told. */
   place?: (path: string, all: readonly string[]) => string;
-  /** Damage that nobody can tell after a start, and why. */
-  except?: Partial<Record<Damage, string>>;
-  /** Damaged together with its own, as other damage would keep it from being looked at. */
-  batch?: "sidecars and words" | "stamps";
+  /** Damaged in a copy of its own, as damage to what it tells of would keep it from being looked at. */
+  isApart?: true;
   /** Files of this kind are not checked at all, and why. */
   exempt?: string;
 }
@@ -42,7 +40,7 @@ const kinds: readonly Kind[] = [
   {
     name: "sidecars",
     path: /^buckets\/\w+\/\.lakehouse\/meta\/..\/\w+\.json$/,
-    batch: "sidecars and words",
+    isApart: true,
     place: (path, all) => {
       const key = keysIn(all).find((each) => path.endsWith(`${sha256(each)}.json`));
       return key === undefined ? path : `primary://${key}`;
@@ -71,7 +69,7 @@ const kinds: readonly Kind[] = [
     path: /^store\.json$/,
     exempt: "buckets are looked at anew with a damaged one: a test of its own",
   },
-  { name: "stamps of folders", path: /^\w+\/stamp\.json$/, place: dirname, batch: "stamps" },
+  { name: "stamps of folders", path: /^\w+\/stamp\.json$/, place: dirname, isApart: true },
   { name: "the lock of the store's record", path: /^store\.lock$/, exempt: "is empty: only its lock counts" },
   {
     name: "records of corpora",
@@ -82,7 +80,7 @@ const kinds: readonly Kind[] = [
     name: "indexes of words",
     path: /^matrixd\/corpora\/[^/]+\/\w+\.sqlite$/,
     place: (path) => dirname(path),
-    batch: "sidecars and words",
+    isApart: true,
   },
 ];
 
@@ -157,11 +155,14 @@ test("nothing is found while it is written, until an answer that is remembered i
   let writing = true;
   const writer = async (): Promise<void> => {
     for (let n = 100; writing; n++)
-      for (const tracked of trackedWrites)
+      for (const tracked of trackedWrites) {
         if (tracked.name !== "corpus") await (await tracked.act(url, n)).arrayBuffer();
+        // One that never waited would take the processor from what looks.
+        await Bun.sleep(20);
+      }
   };
   const work = writer();
-  for (let time = 0; time < 3; time++) {
+  for (let time = 0; time < 2; time++) {
     const ran = await fsck(url);
     expect({ places: placesIn(ran), code: ran.code }).toEqual({ places: [], code: 0 });
   }
@@ -210,62 +211,80 @@ describe("the product, stopped", () => {
     expect(kinds.filter(({ name }) => !found.has(name)).map(({ name }) => name)).toEqual([]);
   });
 
-  for (const damage of ["flip", "cut"] as const) {
-    // A stamp is one checked record: however it is damaged, tests/runtime/store/store.test.ts has it told the same.
-    const batches = [
-      undefined,
-      "sidecars and words",
-      ...(damage === "flip" ? (["stamps"] as const) : []),
-    ] as const;
-    for (const batch of batches) {
-      test(`${damage}: every file ${batch === undefined ? "of the other kinds" : `of ${batch}`} is named`, async () => {
-        const all = filesIn(join(original, "data"));
-        const chosen = all.filter((path) => {
-          const kind = kindOf(path);
-          const isChecked = kind && kind.exempt === undefined && kind.except?.[damage] === undefined;
-          return isChecked && kind.batch === batch && statSync(join(original, "data", path)).size > 0;
+  /** Files that are not exempt, with bytes to damage. */
+  const damageable = (isApart: boolean): string[] =>
+    filesIn(join(original, "data")).filter((path) => {
+      const kind = kindOf(path);
+      const isOne = kind && kind.exempt === undefined && (kind.isApart ?? false) === isApart;
+      return isOne && statSync(join(original, "data", path)).size > 0;
+    });
+  const expectNamed = (name: string, hurts: [path: string, damage: Damage][]) => {
+    const all = filesIn(join(original, "data"));
+    expect(hurts.length).toBeGreaterThan(2);
+    return withDamage(
+      name,
+      (dataDir) => {
+        for (const [path, damage] of hurts) hurt(join(dataDir, path), damage);
+      },
+      async (url) => {
+        const ran = await fsck(url);
+        const places = placesIn(ran);
+        const unnamed = hurts.filter(([path]) => {
+          const place = kindOf(path)?.place?.(path, all) ?? path;
+          return !places.some((text) => text.includes(place));
         });
-        expect(chosen.length).toBeGreaterThan(2);
-        await withDamage(
-          `${damage}-${batch}`,
-          (dataDir) => {
-            for (const path of chosen) hurt(join(dataDir, path), damage);
-          },
-          async (url) => {
-            const ran = await fsck(url);
-            const places = placesIn(ran);
-            const unnamed = chosen.filter((path) => {
-              const place = kindOf(path)?.place?.(path, all) ?? path;
-              return !places.some((text) => text.includes(place));
-            });
-            expect({ unnamed, code: ran.code }).toEqual({ unnamed: [], code: 1 });
-          },
-        );
+        expect({ unnamed, code: ran.code }).toEqual({ unnamed: [], code: 1 });
+      },
+    );
+  };
+
+  test.each(["flip", "cut"] as const)("%s: every file is named of which no other one tells", (damage) =>
+    expectNamed(
+      damage,
+      damageable(false).map((path) => [path, damage]),
+    ),
+  );
+
+  /** With it damaged no index of words is looked at. */
+  const stampOfCorpora = "matrixd/stamp.json";
+
+  test("every sidecar, index of words and stamp is named, of each kind some flipped and some cut", async () => {
+    const counts = new Map<Kind | undefined, number>();
+    const hurts = damageable(true)
+      .filter((path) => path !== stampOfCorpora)
+      .map((path): [string, Damage] => {
+        const count = counts.get(kindOf(path)) ?? 0;
+        counts.set(kindOf(path), count + 1);
+        return [path, count % 2 === 0 ? "flip" : "cut"];
       });
-    }
-  }
+    for (const count of counts.values()) expect(count).toBeGreaterThan(1);
+    await expectNamed("apart", hurts);
+  });
 
   /** vectord would wait for its bucket. */
   const fewest = ["--only=gateway,storaged,catalogd"];
 
-  test("the record of the store and the stamp of a bucket are named", () =>
+  test("the record of the store, the stamp of a bucket and that of the corpora are named", () =>
     withDamage(
       "stamp",
       (dataDir) => {
-        for (const path of ["store.json", `${bucket}.lakehouse/stamp.json`])
+        for (const path of ["store.json", `${bucket}.lakehouse/stamp.json`, stampOfCorpora])
           hurt(join(dataDir, path), "flip");
       },
       async (url) => {
-        const ran = await fsck(url, ["storaged"]);
+        const ran = await fsck(url, ["storaged", "matrixd"]);
         expect({ places: placesIn(ran), code: ran.code }).toEqual({
           places: [
             expect.stringContaining("store.json was damaged"),
             expect.stringContaining("the stamp of bucket 'primary'"),
+            expect.stringContaining("the stamp of the folder of matrixd"),
+            // Each service tells it of its own.
+            expect.stringMatching(/^matrixd\/ .*store\.json was damaged/),
           ],
           code: 1,
         });
       },
-      fewest,
+      ["--only=gateway,storaged,catalogd,matrixd"],
     ));
 
   test("a bucket whose format is damaged is named, and what needs it is not checked", () =>

@@ -39,8 +39,10 @@ beforeAll(() =>
   }),
 );
 
-test("a folder that is gone closes its service alone, and says so everywhere, until it is back", async () => {
-  renameSync(join(data, "pathwayd"), aside);
+test("a folder that is gone closes its service alone, and says so everywhere; one with answers alone refuses keys that it may have known", async () => {
+  const asideOf = (name: string) => `${aside}-${name}`;
+  for (const name of ["pathwayd", "catalogd"]) renameSync(join(data, name), asideOf(name));
+  mkdirSync(join(data, "catalogd"));
   await during(async (product) => {
     const refused = await ask(product, "/v1/pathway/stats");
     expect(refused.status).toBe(500);
@@ -48,10 +50,12 @@ test("a folder that is gone closes its service alone, and says so everywhere, un
       type: "corrupt",
       message: expect.stringContaining("the folder of pathwayd is gone or emptied"),
     });
+    // What holds nothing but answers goes on without them.
     expect(await sql(product.url, "SELECT * FROM people")).toEqual([{ id: 1 }]);
     for (const path of ["/readyz", "/v1/system"]) {
       const { text } = await ask(product, path);
       expect(text).toMatch(/pathwayd.*gone or emptied.*--adopt=pathwayd/s);
+      expect(text).toContain("the folder of catalogd is gone or emptied");
     }
     const own = await fetch(`${product.addresses.pathwayd}/readyz`);
     expect([own.status, await own.text()]).toEqual([503, expect.stringContaining("gone or emptied")]);
@@ -60,21 +64,6 @@ test("a folder that is gone closes its service alone, and says so everywhere, un
     expect(out).toContain("DAMAGE    pathwayd/");
     expect(out).toContain("--adopt=pathwayd");
     expect(out).toContain("queryd     whole");
-  });
-  expect(readdirSync(join(data, "pathwayd"))).not.toContain("traces.log");
-  rmSync(join(data, "pathwayd"), { recursive: true });
-  renameSync(aside, join(data, "pathwayd"));
-});
-
-test("a service that holds nothing but answers goes on without them, and refuses keys that it may have known", async () => {
-  renameSync(join(data, "catalogd"), aside);
-  mkdirSync(join(data, "catalogd"));
-  await during(async (product) => {
-    expect(await sql(product.url, "SELECT * FROM people")).toEqual([{ id: 1 }]);
-    const { text } = await ask(product, "/readyz");
-    expect(text).toContain("the folder of catalogd is gone or emptied");
-    // Its folder is back.
-    expect(text).not.toContain("pathwayd");
     const dropped = await fetch(`${product.addresses.catalogd}/catalog/manifest/people`, {
       method: "DELETE",
       headers: { "idempotency-key": "a-key-from-before" },
@@ -84,15 +73,19 @@ test("a service that holds nothing but answers goes on without them, and refuses
       expect.stringContaining("Idempotency-Keys"),
     ]);
   });
+  expect(readdirSync(join(data, "pathwayd"))).not.toContain("traces.log");
+  rmSync(join(data, "pathwayd"), { recursive: true });
+  renameSync(asideOf("pathwayd"), join(data, "pathwayd"));
   await during(
     async (product) => {
+      // The one folder is back, the other one is accepted.
       expect(await ask(product, "/readyz")).toMatchObject({ status: 200 });
       await product.said(/"place":"catalogd","accepted":"the folder of catalogd is gone or emptied/);
       await product.said(/nothing is to be adopted there.*"places":\["queryd"\]/);
     },
     ["--adopt=catalogd,queryd"],
   );
-  rmSync(aside, { recursive: true });
+  rmSync(asideOf("catalogd"), { recursive: true });
 });
 
 test("a place that cannot be is refused at once, with those that can", async () => {
@@ -132,8 +125,9 @@ test("a bucket whose mount is lost is closed by name and left alone, and opens b
   });
 });
 
-test("a bucket whose format cannot be read is closed by name, and opens by itself when that is mended", async () => {
-  const format = join(data, "buckets", "primary", ".lakehouse", "format.json");
+test("a bucket whose format cannot be read is closed by name and opens by itself; one that goes away while it is used is not written to", async () => {
+  const root = join(data, "buckets/primary");
+  const format = join(root, ".lakehouse", "format.json");
   const whole = readFileSync(format);
   writeFileSync(format, "");
   await during(async (product) => {
@@ -150,13 +144,7 @@ test("a bucket whose format cannot be read is closed by name, and opens by itsel
       status: 200,
       text: expect.stringContaining(".parquet"),
     });
-  }, storagedAlone);
-});
 
-test("a bucket that goes away while it is used says so, and is not written to", async () => {
-  const root = join(data, "buckets/primary");
-  await during(async (product) => {
-    await back(product);
     renameSync(root, aside);
     mkdirSync(root);
     const put = await fetch(`${product.url}/v1/storage/put/new.txt`, { method: "PUT", body: "x" });

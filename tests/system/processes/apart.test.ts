@@ -23,13 +23,15 @@ const timeoutMs = 2500;
 const env = { LH_RPC_TIMEOUT_MS: String(timeoutMs), LH_GATEWAY_PROXY_TIMEOUT_MS: String(timeoutMs) };
 
 type Way = "SIGTERM" | "SIGKILL" | "SIGSTOP";
-/** Killed one by one; asked to end, or held, those of a level at once, as none of them calls another. */
-const killed = Object.keys(own).map((name) => ({ names: [name], way: "SIGKILL" as const }));
+/** Those of a level at once, as none of them calls another. */
 const levels = startOrder(topology)
   .map((level) => level.filter((name) => name in own))
   .filter((names) => names.length > 0);
-const together = (["SIGTERM", "SIGSTOP"] as const).flatMap((way) => levels.map((names) => ({ names, way })));
-const table: { names: string[]; way: Way }[] = [...killed, ...together];
+/** How one is asked to end is of its process alone (signals.test.ts, stopping.test.ts); the others see that it is gone: the first level by it, all by SIGKILL. */
+const table: { names: string[]; way: Way }[] = [
+  ...levels.slice(0, 1).map((names) => ({ names, way: "SIGTERM" as const })),
+  ...(["SIGKILL", "SIGSTOP"] as const).flatMap((way) => levels.map((names) => ({ names, way }))),
+];
 
 interface System {
   ready: boolean;
