@@ -13,7 +13,17 @@ export function filesWith(folder: string, text: string): string[] {
     .map((entry) => join(entry.parentPath, entry.name))
     .filter((path) => {
       if (path.includes(text)) return true;
-      const bytes = readFileSync(path);
+      const bytes = readUnlessGone(path);
       return forms.some((form) => bytes.includes(form));
     });
+}
+
+/** Nothing of a file that went since it was listed, as those of work that has ended. */
+function readUnlessGone(path: string): Buffer {
+  try {
+    return readFileSync(path);
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== "ENOENT") throw cause;
+    return Buffer.alloc(0);
+  }
 }

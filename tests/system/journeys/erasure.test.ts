@@ -223,13 +223,21 @@ test("everything that names the person goes, and who asked for it, when and why 
 test("rows go by a cell of a column, with what corpora made of them, and no row beside", async () => {
   const staff = "badge,trade,note\n41,welder,knows 42\n42,nurse,Quux\n421,baker,\n";
   expect((await ingest(product.url, "name=staff", staff)).status).toBe(200);
+  // Its rejects are committed with it: manifests of both tell the bounds of columns as text.
+  const paid = "account,n\n998877665,1\n5,2\nZebedee,x\n";
+  expect((await ingest(product.url, "name=paid&on_error=reject&types=n:BIGINT", paid)).status).toBe(200);
+  expect(filesWith(home.path, "998877665")).not.toEqual([]);
   const built = { id_column: "badge", text_columns: ["trade", "note"] };
   for (const spec of [
     { ...built, name: "staff", dataset: "staff" },
     { ...built, name: "made", sql: "SELECT 40 + unnest([1, 2]) AS badge, 'x' AS trade, 'y' AS note" },
   ])
     await followed((await send("POST", "/v1/matrix/corpora", spec)).job_id);
-  const asked = { subject: { column: "BADGE", equals: 42 }, also: ["Quux 4712"], ...reasons };
+  const cells = [
+    { column: "account", equals: 998877665 },
+    { column: "text", equals: "Zebedee,x" },
+  ];
+  const asked = { subject: { column: "BADGE", equals: 42 }, also: ["Quux 4712", ...cells], ...reasons };
   const { services } = await send("POST", "/v1/erase", { ...asked, also: [], dry_run: true });
   expect(services.flatMap((each: { removed: object[] }) => each.removed)).toEqual([
     { place: "catalogd/staff", what: "rows", count: 1 },
@@ -245,7 +253,7 @@ test("rows go by a cell of a column, with what corpora made of them, and no row 
     { badge: 41 },
     { badge: 421 },
   ]);
-  expect(filesWith(home.path, "Quux")).toEqual([]);
+  for (const word of ["Quux", "998877665", "Zebedee"]) expect(filesWith(home.path, word)).toEqual([]);
   const { corpora } = await send("GET", "/v1/matrix/corpora");
   expect(corpora.filter(({ name }: { name: string }) => ["made", "staff"].includes(name))).toMatchObject([
     { name: "made", rows: 1 },
