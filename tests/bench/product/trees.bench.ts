@@ -45,6 +45,7 @@ async function start(tree: string, dataDir = join(home.path, `data-${started++}`
     env: {
       ...Object.fromEntries([...inherited, ...binds]),
       LH_DATA_DIR: dataDir,
+      LH_INGESTD_MAX_INGEST_BYTES: String(2 ** 40),
       LH_PROVIDERS: `{ ollama = { base_url = "${models.url}" } }`,
     },
     stdio: ["ignore", "pipe", "ignore"],

@@ -67,7 +67,7 @@ beforeAll(async () => {
   if (scale === undefined) return;
   await makeTpch(home.path, scale);
   for (const name of ["duckdb", "polars", "chdb"] as const) peers.push(await startPeer(name));
-  product = await startProduct();
+  product = await startProduct({ env: { LH_INGESTD_MAX_INGEST_BYTES: String(2 ** 40) } });
 }, timeoutMs);
 afterAll(async () => {
   for (const peer of peers) peer.end();
