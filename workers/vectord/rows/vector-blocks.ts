@@ -51,7 +51,9 @@ export function createVectorBlocks(dimension: number, folder?: string): VectorBl
   let rows = 0;
   let problem: string | undefined;
   const placed = () => files?.placed() ?? noneIsPlaced();
-  const reader = () => rowReader(dimension, buffers, placed());
+  // What is in files moves; where all rows are in memory, one reader serves each of them.
+  const inMemory = files ? undefined : rowReader(dimension, buffers, noneIsPlaced());
+  const reader = () => inMemory ?? rowReader(dimension, buffers, placed());
 
   /** Writes what is in memory of the blocks that are full. */
   const spill = (to: RowFiles) => {
